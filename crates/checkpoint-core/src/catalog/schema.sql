@@ -1,0 +1,100 @@
+-- The catalog's tables, in the words of docs/concepts.md. One text for SQLite and PostgreSQL:
+-- @id, @text and @bytes are spelled by dialect.rs. Times are seconds since 1970, truth values 0 and 1.
+
+CREATE TABLE catalog_state (
+    one BIGINT PRIMARY KEY CHECK (one = 1),
+    -- Counts changes of what the content server shows; a server that has seen the number is up to date.
+    generation BIGINT NOT NULL
+);
+INSERT INTO catalog_state (one, generation) VALUES (1, 0);
+
+CREATE TABLE artifact (
+    sha256 @bytes PRIMARY KEY,
+    md5 @bytes NOT NULL,
+    size BIGINT NOT NULL
+);
+CREATE INDEX artifact_md5 ON artifact (md5);
+
+CREATE TABLE content_unit (
+    id @id,
+    content_type @text NOT NULL,
+    unit_key @text NOT NULL,
+    digest @bytes NOT NULL UNIQUE,
+    body @bytes NOT NULL
+);
+CREATE INDEX content_unit_key ON content_unit (unit_key, content_type);
+
+CREATE TABLE unit_artifact (
+    unit BIGINT NOT NULL REFERENCES content_unit (id),
+    path @text NOT NULL,
+    sha256 @bytes NOT NULL,
+    size BIGINT NOT NULL,
+    PRIMARY KEY (unit, path)
+);
+CREATE INDEX unit_artifact_path ON unit_artifact (path);
+
+CREATE TABLE remote (
+    id @id,
+    name @text NOT NULL UNIQUE,
+    plugin @text NOT NULL,
+    url @text NOT NULL,
+    options @text NOT NULL
+);
+
+CREATE TABLE repository (
+    id @id,
+    name @text NOT NULL UNIQUE,
+    plugin @text NOT NULL,
+    options @text NOT NULL,
+    remote BIGINT REFERENCES remote (id),
+    latest_version BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    -- No publication may get a time up to this one: it is taken, or it was answered for.
+    settled_until BIGINT NOT NULL
+);
+
+CREATE TABLE repository_version (
+    repository BIGINT NOT NULL REFERENCES repository (id),
+    number BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    PRIMARY KEY (repository, number)
+);
+
+-- A unit belongs to the versions from added_in up to, but without, removed_in. So a version costs its change.
+CREATE TABLE version_unit (
+    repository BIGINT NOT NULL REFERENCES repository (id),
+    unit BIGINT NOT NULL REFERENCES content_unit (id),
+    place @text NOT NULL,
+    added_in BIGINT NOT NULL,
+    removed_in BIGINT,
+    PRIMARY KEY (unit, repository, place, added_in)
+);
+CREATE INDEX version_unit_place ON version_unit (repository, place);
+
+CREATE TABLE publication (
+    id @id,
+    repository BIGINT NOT NULL REFERENCES repository (id),
+    version BIGINT NOT NULL,
+    options @text NOT NULL,
+    time BIGINT NOT NULL,
+    checkpoint BIGINT NOT NULL,
+    UNIQUE (repository, time)
+);
+
+-- The files a publication adds to those of its version's units.
+CREATE TABLE publication_file (
+    publication BIGINT NOT NULL REFERENCES publication (id),
+    directory @text NOT NULL,
+    name @text NOT NULL,
+    sha256 @bytes NOT NULL,
+    PRIMARY KEY (publication, directory, name)
+);
+CREATE INDEX publication_file_sha256 ON publication_file (sha256, directory);
+
+CREATE TABLE distribution (
+    id @id,
+    name @text NOT NULL UNIQUE,
+    base_path @text NOT NULL UNIQUE,
+    repository BIGINT NOT NULL REFERENCES repository (id),
+    checkpoint BIGINT NOT NULL
+);

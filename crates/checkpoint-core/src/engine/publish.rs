@@ -1,0 +1,184 @@
+//! `publish`: from a version to a publication that everybody sees at once.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::contents::VersionContents;
+use super::tree::Tree;
+use super::{Engine, content_url};
+use crate::artifacts::{Staged, run_blocking};
+use crate::catalog::NewPublication;
+use crate::digest::Digests;
+use crate::error::{Error, Result};
+use crate::model::{Distribution, Publication, Repository};
+use crate::name::{Name, RelativePath};
+use crate::plugin::{Plugin, PublishJob, Seal};
+use crate::progress::Progress;
+use crate::time::Timestamp;
+
+/// How far the newest publication may be dated ahead of the clock, in seconds, before it is the clock that is
+/// taken for wrong. Publications follow each other by at least a second, so a burst of them runs ahead a little.
+const MAX_AHEAD: i64 = 600;
+
+/// What to publish and how.
+#[derive(Debug, Default)]
+pub struct PublishRequest {
+    /// Keep it under its time.
+    pub checkpoint: bool,
+    /// The plugin's options for publications.
+    pub options: Map<String, Value>,
+}
+
+/// A publication but for its time.
+struct Prepared {
+    repository: Repository,
+    version: i64,
+    files: Vec<(RelativePath, Digests)>,
+    seal: Arc<Seal>,
+}
+
+impl Engine {
+    /// Publishes the newest version of a repository. When it returns, the next request sees it.
+    pub async fn publish(
+        &self,
+        name: &Name,
+        request: PublishRequest,
+        progress: &dyn Progress,
+    ) -> Result<Publication> {
+        let options = Value::Object(request.options);
+        loop {
+            let repository = self.repository(name).await?;
+            let plugin = self.registry.get(&repository.plugin)?;
+            plugin
+                .declaration()
+                .publication
+                .check("publication options", &options)?;
+            progress.begin("publishing", None);
+            let prepared = self.prepare(repository, plugin, &options).await?;
+            if let Some(publication) = self.reveal(&prepared, request.checkpoint, &options).await? {
+                self.wait_until(publication.time).await;
+                return Ok(publication);
+            }
+            // Somebody published a newer version meanwhile; showing an older one now would go back in time.
+        }
+    }
+
+    /// Makes every file that does not depend on the publication's time, and stores it.
+    async fn prepare(
+        &self,
+        repository: Repository,
+        plugin: Arc<dyn Plugin>,
+        options: &Value,
+    ) -> Result<Prepared> {
+        let version = repository.latest_version;
+        let contents = VersionContents::read(&self.catalog, repository.id, version).await?;
+        let before = match self.catalog.publications(repository.id).await?.last() {
+            Some(newest) => self.catalog.publication_files(newest.id).await?,
+            None => Vec::new(),
+        };
+        let checkpoints_url = self.checkpoints_url(&repository.name).await?;
+        let mut tree = Tree::new(self.store.staging(), before);
+        let (signer, options) = (self.signer.clone(), options.clone());
+        let work = move || {
+            let seal = plugin.publish(PublishJob {
+                repository: &repository.name,
+                repository_options: &repository.options,
+                options: &options,
+                contents: &contents,
+                writer: &mut tree,
+                signer,
+                checkpoints_url,
+            })?;
+            Ok((repository, seal, tree.into_parts()))
+        };
+        let (repository, seal, (files, staged)) = run_blocking(work).await?;
+        self.store_staged(staged).await?;
+        Ok(Prepared {
+            repository,
+            version,
+            files: files.into_iter().collect(),
+            seal: Arc::new(seal),
+        })
+    }
+
+    /// Gives the publication its time and makes it visible, in one transaction; `None` if it is out of date.
+    async fn reveal(
+        &self,
+        prepared: &Prepared,
+        checkpoint: bool,
+        options: &Value,
+    ) -> Result<Option<Publication>> {
+        let repository = prepared.repository.id;
+        let mut transaction = self.catalog.begin().await?;
+        let locked = transaction.lock_repository(repository).await?;
+        if locked.published_version > prepared.version {
+            return Ok(None);
+        }
+        let time = self.next_time(&prepared.repository, locked.settled_until)?;
+        let last = self.seal(prepared.seal.clone(), time).await?;
+        let mut files = prepared.files.clone();
+        files.extend(
+            last.iter()
+                .map(|(path, staged)| (path.clone(), *staged.digests())),
+        );
+        self.store
+            .put(last.into_iter().map(|(_, staged)| staged).collect())
+            .await?;
+        let artifacts: Vec<Digests> = files.iter().map(|(_, digests)| *digests).collect();
+        transaction.insert_artifacts(&artifacts).await?;
+        let version = prepared.version;
+        let new = NewPublication {
+            repository,
+            version,
+            time,
+            checkpoint,
+            options,
+            files: &files,
+        };
+        let publication = transaction.create_publication(&new).await?;
+        transaction.settle(repository, time).await?;
+        transaction.bump_generation().await?;
+        transaction.commit().await?;
+        Ok(Some(publication))
+    }
+
+    /// The first second that is neither past nor taken nor answered for.
+    fn next_time(&self, repository: &Repository, settled_until: Timestamp) -> Result<Timestamp> {
+        let now = self.now();
+        let time = now.max(settled_until.next());
+        let ahead = time.unix() - now.unix();
+        if ahead > MAX_AHEAD {
+            return Err(Error::Conflict(format!(
+                "the newest publication of '{}' is dated {ahead} seconds ahead of this machine's clock, \
+                 which must be wrong, now or then",
+                repository.name
+            )));
+        }
+        Ok(time)
+    }
+
+    async fn seal(&self, seal: Arc<Seal>, time: Timestamp) -> Result<Vec<(RelativePath, Staged)>> {
+        let staging = self.store.staging().clone();
+        run_blocking(move || {
+            let files = seal(time)?;
+            files
+                .into_iter()
+                .map(|(path, bytes)| Ok((path, staging.copy(&bytes[..])?)))
+                .collect()
+        })
+        .await
+    }
+
+    /// Where the repository's checkpoints are served, with `@TIME@` for the time.
+    async fn checkpoints_url(&self, repository: &Name) -> Result<Option<String>> {
+        let distributions = self.distributions().await?;
+        let serving = distributions
+            .iter()
+            .find(|d| d.checkpoint && d.repository == *repository);
+        let url = |(serving, public): (&Distribution, &String)| content_url(public, &serving.base_path);
+        Ok(serving
+            .zip(self.public_url.as_ref())
+            .map(|pair| format!("{}@TIME@/", url(pair))))
+    }
+}

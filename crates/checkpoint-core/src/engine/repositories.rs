@@ -1,0 +1,207 @@
+//! Creating, changing and listing repositories and remotes, and listing what a repository holds.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::Engine;
+use super::contents::{BATCH, read_bodies};
+use crate::error::{Error, Result};
+use crate::model::{Publication, Remote, Repository, RepositoryVersion};
+use crate::name::Name;
+
+/// What changes about a repository; `None` leaves a thing as it is.
+#[derive(Debug, Default)]
+pub struct RepositoryChange {
+    /// Options to set; an option that becomes null goes back to its default.
+    pub options: Map<String, Value>,
+    /// The remote that `sync` takes when none is named.
+    pub remote: Option<Name>,
+}
+
+/// A unit of a repository's newest version.
+#[derive(Debug, Serialize)]
+pub struct ContentEntry {
+    /// What it is called.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What tells it from others of that name, such as an architecture.
+    pub variant: String,
+    /// Where it stands.
+    pub place: String,
+    /// What identifies it in its repository.
+    pub key: String,
+}
+
+impl Engine {
+    /// Creates an empty repository.
+    pub async fn create_repository(
+        &self,
+        name: &Name,
+        plugin: &str,
+        change: RepositoryChange,
+    ) -> Result<Repository> {
+        let declaration = self.registry.get(plugin)?.declaration();
+        let options = Value::Object(without_nulls(change.options));
+        declaration.repository.check("repository options", &options)?;
+        let mut transaction = self.catalog.begin().await?;
+        transaction
+            .create_repository(name, declaration.name, &options, self.now())
+            .await?;
+        transaction.commit().await?;
+        if let Some(remote) = change.remote {
+            return self
+                .update_repository(
+                    name,
+                    RepositoryChange {
+                        remote: Some(remote),
+                        ..Default::default()
+                    },
+                )
+                .await;
+        }
+        self.repository(name).await
+    }
+
+    /// Changes options or remote of a repository. They take effect with its next publication or sync.
+    pub async fn update_repository(&self, name: &Name, change: RepositoryChange) -> Result<Repository> {
+        let id = self.repository(name).await?.id;
+        let named = match &change.remote {
+            Some(remote) => Some(self.catalog.remote(remote).await?),
+            None => None,
+        };
+        let mut transaction = self.catalog.begin().await?;
+        transaction.lock_repository(id).await?;
+        // Read again under the lock, so that two changes at once both count.
+        let current = transaction.repository(name).await?;
+        let mut options = current.options.as_object().cloned().unwrap_or_default();
+        merge(&mut options, change.options);
+        let options = Value::Object(without_nulls(options));
+        let plugin = self.registry.get(&current.plugin)?;
+        plugin
+            .declaration()
+            .repository
+            .check("repository options", &options)?;
+        let remote = match (named, &current.remote) {
+            (Some(remote), _) if remote.plugin != current.plugin => {
+                return Err(Error::Invalid(format!(
+                    "remote '{}' is of type {}, repository '{name}' of type {}",
+                    remote.name, remote.plugin, current.plugin
+                )));
+            }
+            (Some(remote), _) => Some(remote),
+            (None, Some(kept)) => Some(self.catalog.remote(kept).await?),
+            (None, None) => None,
+        };
+        transaction
+            .update_repository(id, &options, remote.as_ref())
+            .await?;
+        transaction.commit().await?;
+        self.repository(name).await
+    }
+
+    /// The repository of that name.
+    pub async fn repository(&self, name: &Name) -> Result<Repository> {
+        self.catalog.repository(name).await
+    }
+
+    /// All repositories by name.
+    pub async fn repositories(&self) -> Result<Vec<Repository>> {
+        self.catalog.repositories().await
+    }
+
+    /// All versions of a repository, oldest first.
+    pub async fn versions(&self, name: &Name) -> Result<Vec<RepositoryVersion>> {
+        let repository = self.repository(name).await?;
+        self.catalog.versions(repository.id).await
+    }
+
+    /// All publications of a repository, oldest first.
+    pub async fn publications(&self, name: &Name) -> Result<Vec<Publication>> {
+        let repository = self.repository(name).await?;
+        self.catalog.publications(repository.id).await
+    }
+
+    /// What the newest version of a repository holds, by place and key.
+    pub async fn content(&self, name: &Name) -> Result<Vec<ContentEntry>> {
+        let repository = self.repository(name).await?;
+        let plugin = self.registry.get(&repository.plugin)?;
+        let contents = self
+            .catalog
+            .contents(repository.id, repository.latest_version)
+            .await?;
+        let mut entries = Vec::with_capacity(contents.len());
+        for some in contents.chunks(BATCH) {
+            for placed in read_bodies(&self.catalog, some).await? {
+                let label = plugin.label(&placed.unit);
+                entries.push(ContentEntry {
+                    name: label.name,
+                    version: label.version,
+                    variant: label.variant,
+                    place: placed.place,
+                    key: placed.unit.key,
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Creates a remote.
+    pub async fn create_remote(
+        &self,
+        name: &Name,
+        plugin: &str,
+        url: &str,
+        options: Map<String, Value>,
+    ) -> Result<Remote> {
+        let declaration = self.registry.get(plugin)?.declaration();
+        let Some(remote) = declaration.remote else {
+            return Err(Error::Invalid(format!("there are no remotes of type {plugin}")));
+        };
+        let parsed =
+            Url::parse(url).map_err(|error| Error::Invalid(format!("'{url}' is not a URL: {error}")))?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(Error::Invalid(format!(
+                "'{url}' is neither an http: nor an https: URL"
+            )));
+        }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(Error::Invalid(
+                "a remote's URL must not hold a user name or password".into(),
+            ));
+        }
+        let options = Value::Object(without_nulls(options));
+        remote.check("remote options", &options)?;
+        let mut transaction = self.catalog.begin().await?;
+        transaction.create_remote(name, plugin, url, &options).await?;
+        transaction.commit().await?;
+        self.catalog.remote(name).await
+    }
+
+    /// All remotes by name.
+    pub async fn remotes(&self) -> Result<Vec<Remote>> {
+        self.catalog.remotes().await
+    }
+}
+
+/// Sets what `change` has, going into objects.
+fn merge(options: &mut Map<String, Value>, change: Map<String, Value>) {
+    for (name, value) in change {
+        match (options.get_mut(&name), value) {
+            (Some(Value::Object(inner)), Value::Object(change)) => merge(inner, change),
+            (_, value) => {
+                options.insert(name, value);
+            }
+        }
+    }
+}
+
+fn without_nulls(options: Map<String, Value>) -> Map<String, Value> {
+    let kept = options.into_iter().filter(|(_, value)| !value.is_null());
+    kept.map(|(name, value)| match value {
+        Value::Object(inner) => (name, Value::Object(without_nulls(inner))),
+        value => (name, value),
+    })
+    .collect()
+}

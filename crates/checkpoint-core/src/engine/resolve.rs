@@ -1,0 +1,561 @@
+//! From a URL's path to what is there: distributions, dates, files, by-hash names and directories.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use moka::sync::Cache;
+
+use super::Engine;
+use super::view::{Served, View, Views};
+use crate::catalog::UnitFile;
+use crate::digest::{Digests, Md5, Sha256};
+use crate::error::Result;
+use crate::model::{Distribution, Id, Publication};
+use crate::name::split_path;
+use crate::time::Timestamp;
+
+/// What is at a path.
+#[derive(Debug, Clone)]
+pub enum Resolution {
+    /// A file.
+    File(ServedFile),
+    /// A directory.
+    Directory(Arc<Page>),
+    /// A directory whose URL lacks the slash at its end.
+    AddSlash,
+    /// Another path below the content prefix has it: the same file in the newest checkpoint before that time.
+    Moved(String),
+    /// Nothing; the sentence says why.
+    NotFound(String),
+}
+
+/// A file to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServedFile {
+    /// Its bytes.
+    pub sha256: Sha256,
+    /// Their number.
+    pub size: u64,
+    /// Since when they are at this path.
+    pub modified: Timestamp,
+    /// How long the answer holds.
+    pub freshness: Freshness,
+}
+
+/// How long an answer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// This URL will never have other bytes.
+    Immutable,
+    /// It may have other bytes at any time.
+    Changing,
+}
+
+/// The entries of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// By name.
+    pub entries: Vec<Entry>,
+    /// How long the answer holds.
+    pub freshness: Freshness,
+}
+
+/// A line of a directory page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name; that of a directory ends in a slash.
+    pub name: String,
+    /// Since when it is there.
+    pub modified: Option<Timestamp>,
+    /// Length in bytes of a file.
+    pub size: Option<u64>,
+}
+
+/// How many paths, by-hash names and directories are remembered. A path takes some 200 bytes.
+const REMEMBERED: u64 = 500_000;
+const REMEMBERED_PAGES: u64 = 1_000;
+/// How many paths of a directory are read at once.
+const SCAN: i64 = 1_000;
+
+/// Answers paths. One for each process that serves; it remembers what cannot change.
+pub struct Resolver {
+    engine: Engine,
+    views: Views,
+    /// By publication and path. Immutable, so what is not there stays not there.
+    paths: Cache<(Id, String), Option<Found>>,
+    pages: Cache<(Id, String), Arc<Page>>,
+    /// By-hash names, and packages of earlier publications, under a live distribution: by generation.
+    retained: Cache<(Id, i64, String), Option<Found>>,
+    /// Until when a repository's past is settled.
+    settled: Cache<Id, Timestamp>,
+}
+
+/// A file, and what brought it into the publication.
+#[derive(Clone, Copy)]
+struct Found {
+    sha256: Sha256,
+    size: u64,
+    modified: Timestamp,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The publication itself has it.
+    Metadata,
+    /// It belongs to a unit.
+    Unit,
+    /// Its name is its hash.
+    ByHash,
+}
+
+impl Found {
+    fn new(digests: &Digests, modified: Timestamp, origin: Origin) -> Found {
+        Found {
+            sha256: digests.sha256,
+            size: digests.size,
+            modified,
+            origin,
+        }
+    }
+
+    fn of_unit(file: UnitFile) -> Found {
+        Found {
+            sha256: file.sha256,
+            size: file.size,
+            modified: file.added,
+            origin: Origin::Unit,
+        }
+    }
+}
+
+/// A publication to look in.
+struct Place<'a> {
+    served: &'a Served,
+    publication: &'a Publication,
+    /// The generation, if the publication is served as the newest rather than under its date.
+    live: Option<i64>,
+}
+
+impl Resolver {
+    /// Answers for what `engine` has.
+    pub fn new(engine: Engine) -> Resolver {
+        Resolver {
+            engine,
+            views: Views::default(),
+            paths: Cache::new(REMEMBERED),
+            pages: Cache::new(REMEMBERED_PAGES),
+            retained: Cache::new(REMEMBERED),
+            settled: Cache::new(REMEMBERED),
+        }
+    }
+
+    /// Answers a decoded path below the content prefix. It has no slash at its beginning.
+    pub async fn resolve(&self, path: &str) -> Result<Resolution> {
+        let view = self.views.fresh(&self.engine.catalog).await?;
+        let Some((distribution, rest)) = find_distribution(&view, path) else {
+            return Ok(between_distributions(&view, path));
+        };
+        let Some(rest) = rest else {
+            return Ok(Resolution::AddSlash);
+        };
+        let Some(served) = view.repository(&distribution.repository) else {
+            return Ok(not_found("the distribution's repository is gone"));
+        };
+        if distribution.checkpoint {
+            return self.resolve_dated(&served, distribution, rest).await;
+        }
+        let now = self.engine.now();
+        let publications = served.publications(&self.engine.catalog).await?;
+        let visible = publications.iter().filter(|publication| publication.time <= now);
+        match visible.max_by_key(|publication| (publication.version, publication.time)) {
+            Some(publication) => {
+                let live = Some(view.generation);
+                self.resolve_in(
+                    &Place {
+                        served: &served,
+                        publication,
+                        live,
+                    },
+                    rest,
+                )
+                .await
+            }
+            None => Ok(not_found(
+                "the distribution's repository has not been published yet",
+            )),
+        }
+    }
+
+    async fn resolve_dated(
+        &self,
+        served: &Served,
+        distribution: &Distribution,
+        rest: &str,
+    ) -> Result<Resolution> {
+        let catalog = &self.engine.catalog;
+        let now = self.engine.now();
+        if rest.is_empty() {
+            return Ok(Resolution::Directory(Arc::new(dates(
+                served.publications(catalog).await?,
+                now,
+            ))));
+        }
+        let (date, inside) = match rest.split_once('/') {
+            Some((date, inside)) => (date, Some(inside)),
+            None => (rest, None),
+        };
+        let Ok(time) = date.parse::<Timestamp>() else {
+            return Ok(not_found("that is not a time of the form 20250318T140442Z"));
+        };
+        if time > now {
+            return Ok(not_found("that time is in the future"));
+        }
+        let mut newest = checkpoint_at(served.publications(catalog).await?, time).cloned();
+        let fresh;
+        if newest.as_ref().is_none_or(|publication| publication.time != time)
+            && self.settle(served, time, now).await?
+        {
+            // What was committed before the time was settled has to count.
+            fresh = self.views.fresh(catalog).await?;
+            let served = fresh.repository(&distribution.repository);
+            newest = match &served {
+                Some(served) => checkpoint_at(served.publications(catalog).await?, time).cloned(),
+                None => None,
+            };
+        }
+        match (newest, inside) {
+            (None, _) => Ok(not_found("there is no checkpoint at or before that time")),
+            (Some(exact), None) if exact.time == time => Ok(Resolution::AddSlash),
+            (Some(exact), Some(inside)) if exact.time == time => {
+                self.resolve_in(
+                    &Place {
+                        served,
+                        publication: &exact,
+                        live: None,
+                    },
+                    inside,
+                )
+                .await
+            }
+            (Some(newest), inside) => {
+                let inside = inside.unwrap_or_default();
+                Ok(Resolution::Moved(format!(
+                    "{}/{}/{inside}",
+                    distribution.base_path, newest.time
+                )))
+            }
+        }
+    }
+
+    /// Rules out that a checkpoint appears at or before `time` once `time` has been answered for. Gives whether
+    /// that had to be written down, which is the case for times after the newest publication only.
+    async fn settle(&self, served: &Served, time: Timestamp, now: Timestamp) -> Result<bool> {
+        let id = served.id();
+        if self.settled.get(&id).is_some_and(|until| time <= until) {
+            return Ok(false);
+        }
+        let mut transaction = self.engine.catalog.begin().await?;
+        let locked = transaction.lock_repository(id).await?;
+        let mut until = locked.settled_until;
+        if until < time {
+            until = now;
+            transaction.settle(id, until).await?;
+            transaction.commit().await?;
+        }
+        self.settled.insert(id, until);
+        Ok(true)
+    }
+
+    async fn resolve_in(&self, place: &Place<'_>, path: &str) -> Result<Resolution> {
+        if path.is_empty() || path.ends_with('/') {
+            let directory = path.strip_suffix('/').unwrap_or(path);
+            let index = if directory.is_empty() {
+                "index.html".into()
+            } else {
+                format!("{directory}/index.html")
+            };
+            if let Some(file) = self.file(place, &index).await? {
+                return Ok(Resolution::File(file));
+            }
+            let page = self.page(place, directory).await?;
+            let empty = page.entries.is_empty() && !directory.is_empty();
+            return Ok(if empty {
+                not_found("there is no such directory")
+            } else {
+                Resolution::Directory(page)
+            });
+        }
+        if let Some(file) = self.file(place, path).await? {
+            return Ok(Resolution::File(file));
+        }
+        let exists = !self.page(place, path).await?.entries.is_empty();
+        Ok(if exists {
+            Resolution::AddSlash
+        } else {
+            not_found("there is no such file")
+        })
+    }
+
+    /// A file by its path in the publication, or one that an earlier publication had there.
+    async fn file(&self, place: &Place<'_>, path: &str) -> Result<Option<ServedFile>> {
+        let key = (place.publication.id, path.to_owned());
+        let found = match self.paths.get(&key) {
+            Some(found) => found,
+            None => {
+                let found = self.find_file(place, path).await?;
+                self.paths.insert(key, found);
+                found
+            }
+        };
+        let found = match (found, place.live) {
+            (None, Some(generation)) => self.retained_file(place, generation, path).await?,
+            (found, _) => found,
+        };
+        let freshness = |found: &Found| match (place.live, found.origin) {
+            (None, _) | (_, Origin::ByHash) => Freshness::Immutable,
+            (_, Origin::Unit) if self.has_immutable_paths(place) => Freshness::Immutable,
+            _ => Freshness::Changing,
+        };
+        Ok(found.map(|found| ServedFile {
+            sha256: found.sha256,
+            size: found.size,
+            modified: found.modified,
+            freshness: freshness(&found),
+        }))
+    }
+
+    async fn find_file(&self, place: &Place<'_>, path: &str) -> Result<Option<Found>> {
+        let (catalog, publication) = (&self.engine.catalog, place.publication);
+        let (directory, name) = split_path(path);
+        if let Some(file) = catalog.publication_file(publication.id, directory, name).await? {
+            return Ok(Some(Found::new(
+                &file.digests,
+                publication.time,
+                Origin::Metadata,
+            )));
+        }
+        let unit = catalog
+            .unit_file(place.served.id(), publication.version, path)
+            .await?;
+        if let Some(file) = unit {
+            return Ok(Some(Found::of_unit(file)));
+        }
+        let Some((directory, hash)) = by_hash(path) else {
+            return Ok(None);
+        };
+        let files = catalog.publication_files(publication.id).await?;
+        let mut here = files.iter().filter(|file| split_path(&file.path).0 == directory);
+        let found = here.find(|file| match hash {
+            Hash::Sha256(sha256) => file.digests.sha256 == sha256,
+            Hash::Md5(md5) => file.digests.md5 == md5,
+        });
+        Ok(found.map(|file| Found::new(&file.digests, publication.time, Origin::ByHash)))
+    }
+
+    /// What a client of a live distribution may still ask for although the newest publication does not have it:
+    /// an index of an earlier one by its hash, or a package that an earlier one lists.
+    async fn retained_file(&self, place: &Place<'_>, generation: i64, path: &str) -> Result<Option<Found>> {
+        let key = (place.served.id(), generation, path.to_owned());
+        if let Some(found) = self.retained.get(&key) {
+            return Ok(found);
+        }
+        let (catalog, repository) = (&self.engine.catalog, place.served.id());
+        let found = match by_hash(path) {
+            Some((directory, hash)) => {
+                let found = match hash {
+                    Hash::Sha256(sha256) => catalog.file_by_sha256(repository, directory, &sha256).await?,
+                    Hash::Md5(md5) => catalog.file_by_md5(repository, directory, &md5).await?,
+                };
+                found.map(|(file, published)| Found::new(&file.digests, published, Origin::ByHash))
+            }
+            None if self.has_immutable_paths(place) => {
+                let version = place.publication.version;
+                catalog
+                    .unit_file_up_to(repository, version, path)
+                    .await?
+                    .map(Found::of_unit)
+            }
+            None => None,
+        };
+        self.retained.insert(key, found);
+        Ok(found)
+    }
+
+    fn has_immutable_paths(&self, place: &Place<'_>) -> bool {
+        let plugin = self.engine.registry.get(&place.served.repository.plugin);
+        plugin.is_ok_and(|plugin| {
+            plugin
+                .declaration()
+                .content
+                .iter()
+                .all(|content| content.immutable_paths)
+        })
+    }
+
+    async fn page(&self, place: &Place<'_>, directory: &str) -> Result<Arc<Page>> {
+        let key = (place.publication.id, directory.to_owned());
+        let page = match self.pages.get(&key) {
+            Some(page) => page,
+            None => {
+                let page = Arc::new(self.read_page(place, directory).await?);
+                self.pages.insert(key, page.clone());
+                page
+            }
+        };
+        match place.live {
+            Some(_) => Ok(Arc::new(Page {
+                freshness: Freshness::Changing,
+                ..Page::clone(&page)
+            })),
+            None => Ok(page),
+        }
+    }
+
+    async fn read_page(&self, place: &Place<'_>, directory: &str) -> Result<Page> {
+        let (catalog, publication) = (&self.engine.catalog, place.publication);
+        let prefix = if directory.is_empty() {
+            String::new()
+        } else {
+            format!("{directory}/")
+        };
+        let mut children = BTreeMap::new();
+        for file in catalog.publication_files(publication.id).await? {
+            if let Some(inside) = file.path.strip_prefix(&prefix) {
+                add_child(&mut children, inside, publication.time, file.digests.size);
+            }
+        }
+        // No path has a byte of 0xFF, so this is after every path with the prefix.
+        let until = format!("{prefix}\u{10FFFF}");
+        let mut from = prefix.clone();
+        loop {
+            let version = (place.served.id(), publication.version);
+            let files = catalog.unit_files_between(version, &from, &until, SCAN).await?;
+            for file in &files {
+                if let Some(inside) = file.path.strip_prefix(&prefix) {
+                    add_child(&mut children, inside, file.added, file.size);
+                }
+            }
+            let Some(last) = files.last().filter(|_| files.len() as i64 == SCAN) else {
+                break;
+            };
+            let inside = last.path.strip_prefix(&prefix).unwrap_or_default();
+            from = match inside.split_once('/') {
+                // The rest of a subdirectory adds nothing; '0' is the byte after '/'.
+                Some((child, _)) => format!("{prefix}{child}0"),
+                // Nothing sorts between a path and this, since paths have no control characters.
+                None => format!("{}\u{1}", last.path),
+            };
+        }
+        let entry = |(name, (modified, size))| Entry { name, modified, size };
+        Ok(Page {
+            entries: children.into_iter().map(entry).collect(),
+            freshness: Freshness::Immutable,
+        })
+    }
+}
+
+type Children = BTreeMap<String, (Option<Timestamp>, Option<u64>)>;
+
+fn add_child(children: &mut Children, inside: &str, modified: Timestamp, size: u64) {
+    match inside.split_once('/') {
+        Some((directory, _)) => children.insert(format!("{directory}/"), (None, None)),
+        None => children.insert(inside.to_owned(), (Some(modified), Some(size))),
+    };
+}
+
+enum Hash {
+    Sha256(Sha256),
+    Md5(Md5),
+}
+
+/// `directory/by-hash/SHA256/hex`: the directory and the hash, spelled as apt spells them.
+fn by_hash(path: &str) -> Option<(&str, Hash)> {
+    let (rest, hex) = path.rsplit_once('/')?;
+    let (rest, algorithm) = rest.rsplit_once('/')?;
+    let directory = if rest == "by-hash" {
+        ""
+    } else {
+        rest.strip_suffix("/by-hash")?
+    };
+    let hash = match algorithm {
+        "SHA256" => Hash::Sha256(hex.parse().ok()?),
+        "MD5Sum" => Hash::Md5(hex.parse().ok()?),
+        _ => return None,
+    };
+    Some((directory, hash))
+}
+
+fn not_found(why: &str) -> Resolution {
+    Resolution::NotFound(why.to_owned())
+}
+
+/// The newest checkpoint at or before `time`.
+fn checkpoint_at(publications: &[Publication], time: Timestamp) -> Option<&Publication> {
+    let end = publications.partition_point(|publication| publication.time <= time);
+    publications[..end]
+        .iter()
+        .rev()
+        .find(|publication| publication.checkpoint)
+}
+
+fn dates(publications: &[Publication], now: Timestamp) -> Page {
+    let visible = publications
+        .iter()
+        .filter(|publication| publication.checkpoint && publication.time <= now);
+    let entry = |publication: &Publication| Entry {
+        name: format!("{}/", publication.time),
+        modified: Some(publication.time),
+        size: None,
+    };
+    Page {
+        entries: visible.map(entry).collect(),
+        freshness: Freshness::Changing,
+    }
+}
+
+/// The distribution whose base path is `path` or an ancestor of it, and what follows its slash.
+fn find_distribution<'v, 'p>(view: &'v View, path: &'p str) -> Option<(&'v Distribution, Option<&'p str>)> {
+    let slashes = path.match_indices('/').map(|(at, _)| at);
+    for at in slashes {
+        if let Some(distribution) = view.distributions.get(&path[..at]) {
+            return Some((distribution, Some(&path[at + 1..])));
+        }
+    }
+    view.distributions
+        .get(path)
+        .map(|distribution| (distribution, None))
+}
+
+/// Above the distributions: the next segments of their base paths.
+fn between_distributions(view: &View, path: &str) -> Resolution {
+    let directory = path.strip_suffix('/').unwrap_or(path);
+    let prefix = if directory.is_empty() {
+        String::new()
+    } else {
+        format!("{directory}/")
+    };
+    let mut names = BTreeMap::new();
+    for base_path in view.distributions.keys() {
+        if let Some(inside) = base_path.strip_prefix(&prefix) {
+            let child = inside.split('/').next().unwrap_or(inside);
+            names.insert(format!("{child}/"), ());
+        }
+    }
+    if names.is_empty() && !directory.is_empty() {
+        return not_found("no distribution is served there");
+    }
+    if !path.is_empty() && !path.ends_with('/') {
+        return Resolution::AddSlash;
+    }
+    let entry = |name| Entry {
+        name,
+        modified: None,
+        size: None,
+    };
+    let entries = names.into_keys().map(entry).collect();
+    Resolution::Directory(Arc::new(Page {
+        entries,
+        freshness: Freshness::Changing,
+    }))
+}

@@ -1,0 +1,200 @@
+//! The methods a plugin implements, and what the core hands it for each.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::Declaration;
+use crate::artifacts::{Staged, Writing};
+use crate::catalog::KnownUnit;
+use crate::digest::{Digests, Sha256};
+use crate::error::{Error, Result};
+use crate::model::{NewUnit, Placed, Unit};
+use crate::name::{Name, RelativePath};
+use crate::signer::Signer;
+use crate::time::Timestamp;
+
+/// A kind of content. Methods that are not `async` may block; the core calls them off the async threads.
+#[async_trait]
+pub trait Plugin: Send + Sync {
+    /// What the plugin says about itself.
+    fn declaration(&self) -> Declaration;
+
+    /// Reads an uploaded file as a content unit. [`Error::Invalid`] says what is wrong with it.
+    fn parse_upload(&self, upload: Upload<'_>) -> Result<Placed<NewUnit>>;
+
+    /// Decides what happens when `new` has the key of a unit that is, or was, in the repository and is not
+    /// the same.
+    fn same_key(&self, known: &KnownUnit, new: &NewUnit) -> SameKey;
+
+    /// What people call a unit.
+    fn label(&self, unit: &Unit) -> Label;
+
+    /// The order of two versions of one thing, as [`Label::version`] gives them.
+    fn compare_versions(&self, left: &str, right: &str) -> Ordering;
+
+    /// Writes the files of a publication except those that carry its time; they come from the [`Seal`].
+    fn publish(&self, job: PublishJob<'_>) -> Result<Seal>;
+
+    /// Fetches what a remote has. The core makes the new version of all that went into the sink.
+    async fn sync(&self, job: SyncJob<'_>) -> Result<()> {
+        Err(Error::Invalid(format!(
+            "'{}' is of a type that cannot sync",
+            job.url
+        )))
+    }
+
+    /// What a client has to put into its configuration to use the publication at `job.url`.
+    fn pin(&self, job: &PinJob<'_>) -> Result<String>;
+}
+
+/// A file that a user uploads.
+pub struct Upload<'a> {
+    /// Its name without directories.
+    pub file_name: &'a str,
+    /// Its bytes.
+    pub file: File,
+    /// What they are.
+    pub digests: &'a Digests,
+    /// The declared upload options, checked.
+    pub options: &'a Value,
+    /// The repository's options.
+    pub repository_options: &'a Value,
+}
+
+/// What to do with a new unit whose key is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SameKey {
+    /// They are the same thing: the known one is used.
+    UseKnown,
+    /// The new one takes the place of the known one.
+    Replace,
+    /// They cannot both be; the sentence says why.
+    Refuse(String),
+}
+
+/// How people name a unit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label {
+    /// What stays the same from version to version.
+    pub name: String,
+    /// What tells things of one name apart that stand beside each other, such as an architecture; may be empty.
+    pub variant: String,
+    /// What changes.
+    pub version: String,
+}
+
+/// The contents of the version to be published. Order: place, then key, compared byte by byte.
+pub trait Contents {
+    /// Place and key of each unit.
+    fn keys(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_>;
+
+    /// Each unit with its body, read as the iterator goes, in bounded memory.
+    fn units(&self) -> Box<dyn Iterator<Item = Result<Placed<Unit>>> + '_>;
+}
+
+/// Takes the files of a publication.
+pub trait PublicationWriter {
+    /// Begins a file.
+    fn create(&mut self) -> Result<Writing>;
+
+    /// Gives a file that was begun its path.
+    fn add(&mut self, path: RelativePath, file: Writing) -> Result<()>;
+
+    /// Adds at `path` what `make` writes when it reads the file that was added at `source`. What it writes may
+    /// depend only on what it reads and on how `path` differs from `source`: where the same was derived before,
+    /// in this publication or in the repository's last one, the result is used again and `make` not called.
+    fn derive(
+        &mut self,
+        source: &RelativePath,
+        path: RelativePath,
+        make: &mut dyn FnMut(&mut dyn Read, &mut dyn Write) -> Result<()>,
+    ) -> Result<()>;
+
+    /// The path, size and digests of every file so far, by path.
+    fn files(&self) -> Box<dyn Iterator<Item = (&RelativePath, &Digests)> + '_>;
+}
+
+/// All that a publication is made from.
+pub struct PublishJob<'a> {
+    /// The repository's name.
+    pub repository: &'a Name,
+    /// The repository's options.
+    pub repository_options: &'a Value,
+    /// The publication's options.
+    pub options: &'a Value,
+    /// The version to publish.
+    pub contents: &'a dyn Contents,
+    /// Where the files go.
+    pub writer: &'a mut dyn PublicationWriter,
+    /// Who signs.
+    pub signer: Arc<dyn Signer>,
+    /// The URL of the repository's checkpoints with `@TIME@` where the time goes, if it is known.
+    pub checkpoints_url: Option<String>,
+}
+
+/// Gives the last files of a publication once its time is known. It is called inside the transaction that
+/// makes the publication visible, so it must be quick; and again with a later time if that transaction fails.
+pub type Seal = Box<dyn Fn(Timestamp) -> Result<Vec<(RelativePath, Vec<u8>)>> + Send + Sync>;
+
+/// All that a sync needs.
+pub struct SyncJob<'a> {
+    /// The remote's URL.
+    pub url: &'a str,
+    /// The remote's options.
+    pub options: &'a Value,
+    /// The repository's options.
+    pub repository_options: &'a Value,
+    /// How to reach the remote.
+    pub fetcher: &'a dyn Fetcher,
+    /// Where the units go.
+    pub sink: &'a mut dyn SyncSink,
+}
+
+/// What a file is expected to be, as far as the upstream says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Expected {
+    /// Its digest.
+    pub sha256: Option<Sha256>,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+    /// The most that is read before the transfer is refused, in bytes.
+    pub limit: u64,
+}
+
+/// Fetches from a remote, with its credentials, proxies and limits.
+#[async_trait]
+pub trait Fetcher: Send + Sync {
+    /// Fetches a URL into the staging area. Bytes that are not as expected are refused and dropped.
+    async fn fetch(&self, url: &str, expected: Expected) -> Result<Staged>;
+}
+
+/// Takes what a sync finds.
+#[async_trait]
+pub trait SyncSink: Send {
+    /// Which of the digests need not be fetched, since their bytes are here.
+    async fn held(&mut self, wanted: &[Sha256]) -> Result<Vec<Sha256>>;
+
+    /// Adds a unit with those of its files that were fetched.
+    async fn add(&mut self, unit: Placed<NewUnit>, fetched: Vec<Staged>) -> Result<()>;
+}
+
+/// What [`Plugin::pin`] is told.
+pub struct PinJob<'a> {
+    /// The name of the distribution.
+    pub distribution: &'a Name,
+    /// The URL of the publication's root, ending in a slash.
+    pub url: &'a str,
+    /// The checkpoint's time, if it is one.
+    pub time: Option<Timestamp>,
+    /// Place and key of each unit.
+    pub contents: &'a dyn Contents,
+    /// Who signed.
+    pub signer: &'a dyn Signer,
+    /// The repository's options.
+    pub repository_options: &'a Value,
+}

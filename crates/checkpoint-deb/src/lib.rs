@@ -1,0 +1,17 @@
+//! The Debian plugin of debpoint: packages in suites and components, published as signed APT metadata.
+
+mod options;
+mod place;
+mod units;
+mod publish;
+mod sources;
+mod plugin;
+
+use std::sync::Arc;
+
+use checkpoint_core::plugin::Registry;
+
+/// Adds the plugin.
+pub fn register(registry: &mut Registry) {
+    registry.register(Arc::new(plugin::DebPlugin));
+}

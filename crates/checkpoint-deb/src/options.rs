@@ -1,0 +1,120 @@
+//! What a user can say about repositories, publications and uploads.
+
+use std::collections::BTreeMap;
+
+use checkpoint_core::{Error, Result};
+use debian_format::name;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// The suite of an upload that names none.
+pub(crate) const DEFAULT_SUITE: &str = "stable";
+/// The component of an upload that names none.
+pub(crate) const DEFAULT_COMPONENT: &str = "main";
+
+/// Options of a deb repository. Hosts that use it are asked by apt to confirm a change of Origin, Label or
+/// Codename, so these should not change.
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RepositoryOptions {
+    /// Origin of every suite's Release; the repository's name if it is not set.
+    pub(crate) origin: Option<FieldValue>,
+    /// Label of every suite's Release; the repository's name if it is not set.
+    pub(crate) label: Option<FieldValue>,
+    /// Description of every suite's Release.
+    pub(crate) description: Option<FieldValue>,
+    /// Architectures that are published even while no package is for them.
+    pub(crate) architectures: Vec<ArchitectureName>,
+    /// Fields of each suite's Release, by the suite's name; a suite that stands here is published even if empty.
+    pub(crate) suites: BTreeMap<SuiteName, SuiteOptions>,
+}
+
+/// Options of one suite. What is not set is as for the repository.
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SuiteOptions {
+    /// Origin of the Release.
+    pub(crate) origin: Option<FieldValue>,
+    /// Label of the Release.
+    pub(crate) label: Option<FieldValue>,
+    /// Suite of the Release, such as `stable`; the suite's name if it is not set.
+    pub(crate) suite: Option<FieldValue>,
+    /// Codename of the Release, such as `bookworm`; the suite's name if it is not set.
+    pub(crate) codename: Option<FieldValue>,
+    /// Version of the Release, such as `12.5`.
+    pub(crate) version: Option<FieldValue>,
+    /// Description of the Release.
+    pub(crate) description: Option<FieldValue>,
+    /// NotAutomatic: apt installs from the suite only what is asked for by name.
+    pub(crate) not_automatic: bool,
+    /// ButAutomaticUpgrades: with NotAutomatic, apt still upgrades what was installed from the suite.
+    pub(crate) but_automatic_upgrades: bool,
+    /// Components that are published even while they are empty.
+    pub(crate) components: Vec<ComponentName>,
+}
+
+/// Options of a deb publication: there are none yet.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublicationOptions {}
+
+/// Options of an upload.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct UploadOptions {
+    /// Suite that the package goes into, such as bookworm [default: stable].
+    pub(crate) suite: Option<SuiteName>,
+    /// Component that the package goes into [default: main].
+    pub(crate) component: Option<ComponentName>,
+}
+
+/// Reads options that were checked when they were stored.
+pub(crate) fn parse<T: DeserializeOwned>(options: &Value) -> Result<T> {
+    T::deserialize(options).map_err(|error| Error::Invalid(format!("bad options: {error}")))
+}
+
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+        #[schemars(transparent)]
+        pub(crate) struct $name(String);
+
+        impl $name {
+            pub(crate) fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                let check: fn(&str) -> std::result::Result<(), String> = $check;
+                check(&text).map_err(serde::de::Error::custom)?;
+                Ok($name(text))
+            }
+        }
+    };
+}
+
+checked_text! {
+    /// The name of a suite.
+    SuiteName, |text| name::suite(text).map(drop).map_err(|error| error.to_string())
+}
+checked_text! {
+    /// The name of a component.
+    ComponentName, |text| name::component(text).map(drop).map_err(|error| error.to_string())
+}
+checked_text! {
+    /// The name of an architecture.
+    ArchitectureName, |text| name::architecture(text).map(drop).map_err(|error| error.to_string())
+}
+checked_text! {
+    /// The value of a field of Release: one line, not empty.
+    FieldValue, |text| match text.chars().any(char::is_control) || text.trim() != text || text.is_empty() {
+        true => Err(format!("'{}' cannot be a field of Release: it has to be one line", text.escape_debug())),
+        false => Ok(()),
+    }
+}

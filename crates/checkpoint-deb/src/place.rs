@@ -1,0 +1,80 @@
+//! Where a package stands: suite and component, and what a repository has of both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use checkpoint_core::plugin::Contents;
+use checkpoint_core::{Error, Result};
+
+use crate::options::{DEFAULT_COMPONENT, RepositoryOptions};
+
+/// The architectures of a suite that has packages for all architectures only and no option that names one:
+/// hosts of any of these find them.
+const USUAL: [&str; 7] = ["amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x"];
+
+/// The place of a unit, as text. Neither name can hold a space.
+pub(crate) fn join(suite: &str, component: &str) -> String {
+    format!("{suite} {component}")
+}
+
+fn split(place: &str) -> Result<(&str, &str)> {
+    place
+        .split_once(' ')
+        .ok_or_else(|| Error::Corrupt(format!("'{place}' does not name a suite and a component")))
+}
+
+/// What there is of a suite.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Suite {
+    pub(crate) components: BTreeSet<String>,
+    /// Without `all`.
+    pub(crate) architectures: BTreeSet<String>,
+}
+
+/// All suites by name: those with packages, and those that the options name.
+pub(crate) fn suites(
+    contents: &dyn Contents,
+    options: &RepositoryOptions,
+) -> Result<BTreeMap<String, Suite>> {
+    let mut suites: BTreeMap<String, Suite> = BTreeMap::new();
+    for (name, suite) in &options.suites {
+        let components = suite
+            .components
+            .iter()
+            .map(|component| component.as_str().to_owned());
+        suites
+            .entry(name.as_str().to_owned())
+            .or_default()
+            .components
+            .extend(components);
+    }
+    for (place, key) in contents.keys() {
+        let (suite, component) = split(place)?;
+        if !suites.contains_key(suite) {
+            suites.insert(suite.to_owned(), Suite::default());
+        }
+        let Some(suite) = suites.get_mut(suite) else {
+            continue;
+        };
+        if !suite.components.contains(component) {
+            suite.components.insert(component.to_owned());
+        }
+        match key.rsplit_once('_') {
+            Some((_, "all")) | None => {}
+            Some((_, architecture)) if suite.architectures.contains(architecture) => {}
+            Some((_, architecture)) => drop(suite.architectures.insert(architecture.to_owned())),
+        }
+    }
+    for suite in suites.values_mut() {
+        suite
+            .architectures
+            .extend(options.architectures.iter().map(|name| name.as_str().to_owned()));
+        suite.architectures.remove("all");
+        if suite.architectures.is_empty() {
+            suite.architectures.extend(USUAL.map(str::to_owned));
+        }
+        if suite.components.is_empty() {
+            suite.components.insert(DEFAULT_COMPONENT.to_owned());
+        }
+    }
+    Ok(suites)
+}

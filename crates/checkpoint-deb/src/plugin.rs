@@ -1,0 +1,59 @@
+//! The plugin's value: each method is in the module that it is about.
+
+use std::cmp::Ordering;
+
+use async_trait::async_trait;
+use checkpoint_core::Result;
+use checkpoint_core::catalog::KnownUnit;
+use checkpoint_core::model::{NewUnit, Placed, Unit};
+use checkpoint_core::plugin::{
+    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, Upload,
+};
+use debian_format::version;
+
+use crate::options::{PublicationOptions, RepositoryOptions, UploadOptions};
+use crate::{publish, sources, units};
+
+pub(crate) struct DebPlugin;
+
+#[async_trait]
+impl Plugin for DebPlugin {
+    fn declaration(&self) -> Declaration {
+        Declaration {
+            name: "deb",
+            about: "Debian packages in suites and components, as signed APT metadata",
+            repository: OptionsType::of::<RepositoryOptions>(),
+            remote: None,
+            publication: OptionsType::of::<PublicationOptions>(),
+            content: vec![ContentType {
+                name: units::PACKAGE,
+                upload: OptionsType::of::<UploadOptions>(),
+                immutable_paths: true,
+            }],
+        }
+    }
+
+    fn parse_upload(&self, upload: Upload<'_>) -> Result<Placed<NewUnit>> {
+        units::parse(upload)
+    }
+
+    fn same_key(&self, known: &KnownUnit, new: &NewUnit) -> SameKey {
+        units::same_key(known, new)
+    }
+
+    fn label(&self, unit: &Unit) -> Label {
+        units::label(unit)
+    }
+
+    fn compare_versions(&self, left: &str, right: &str) -> Ordering {
+        version::compare(left, right)
+    }
+
+    fn publish(&self, job: PublishJob<'_>) -> Result<Seal> {
+        publish::publish(job)
+    }
+
+    fn pin(&self, job: &PinJob<'_>) -> Result<String> {
+        sources::stanzas(job)
+    }
+}

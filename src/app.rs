@@ -1,0 +1,162 @@
+//! Wiring: from a data directory to an engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use checkpoint_core::engine::{Engine, EngineConfig};
+use checkpoint_core::signer::Signer;
+use checkpoint_core::time::Clock;
+use url::Url;
+
+use crate::config::{Config, DEFAULT_LISTEN};
+use crate::error::{Error, Result};
+use crate::openpgp::Keyring;
+use crate::plugins;
+
+/// A data directory, opened.
+pub struct App {
+    /// What the user can do.
+    pub engine: Engine,
+    /// What `debpoint.toml` says.
+    pub config: Config,
+}
+
+/// What to do about a data directory that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Make it.
+    Create,
+    /// Say so.
+    Refuse,
+}
+
+impl App {
+    /// Opens the data directory.
+    pub async fn open(data: &Path, missing: Missing) -> Result<App> {
+        let config = Config::read(data)?;
+        let data = absolute(data)?;
+        let catalog = data.join("catalog.sqlite");
+        if missing == Missing::Refuse && config.database.is_none() && !catalog.exists() {
+            return Err(Error::NoData(data));
+        }
+        create_directory(&data)?;
+        let store_url = match &config.store {
+            Some(url) => parse_url(&data, url)?,
+            None => directory_url(&data.join("store"))?,
+        };
+        if let Ok(root) = store_url.to_file_path() {
+            create_directory(&root)?;
+        }
+        let clock = clock();
+        let signer = LazyKeyring {
+            directory: keys_directory(&data),
+            clock: clock.clone(),
+            keyring: OnceLock::new(),
+        };
+        let engine = Engine::open(EngineConfig {
+            database_url: config
+                .database
+                .clone()
+                .unwrap_or_else(|| format!("sqlite://{}", catalog.display())),
+            store_url,
+            store_options: config.store_options.clone().into_iter().collect(),
+            staging: data.join("staging"),
+            public_url: config.public_url.clone(),
+            registry: plugins::registry(),
+            signer: Arc::new(signer),
+            clock,
+        });
+        Ok(App {
+            engine: engine.await?,
+            config,
+        })
+    }
+
+    /// Where clients reach the server, as far as can be said.
+    pub fn public_url(&self) -> String {
+        let listen = self.config.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
+        self.config
+            .public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{listen}"))
+    }
+}
+
+/// The system's clock; the only place where it enters.
+pub fn clock() -> Clock {
+    Arc::new(SystemTime::now)
+}
+
+/// Where a data directory keeps its keys.
+pub fn keys_directory(data: &Path) -> PathBuf {
+    data.join("keys")
+}
+
+/// The keyring, read when it is first needed. If there is no key by then, one is generated.
+struct LazyKeyring {
+    directory: PathBuf,
+    clock: Clock,
+    keyring: OnceLock<Keyring>,
+}
+
+impl LazyKeyring {
+    fn get(&self) -> checkpoint_core::Result<&Keyring> {
+        if let Some(keyring) = self.keyring.get() {
+            return Ok(keyring);
+        }
+        let keyring = Keyring::open_or_generate(&self.directory, (self.clock)())?;
+        Ok(self.keyring.get_or_init(|| keyring))
+    }
+}
+
+impl Signer for LazyKeyring {
+    fn clearsign(&self, text: &[u8], time: SystemTime) -> checkpoint_core::Result<Vec<u8>> {
+        self.get()?.clearsign(text, time)
+    }
+
+    fn detach(&self, data: &[u8], time: SystemTime) -> checkpoint_core::Result<Vec<u8>> {
+        self.get()?.detach(data, time)
+    }
+
+    fn public_keys(&self) -> checkpoint_core::Result<String> {
+        self.get()?.public_keys()
+    }
+}
+
+fn create_directory(path: &Path) -> Result<()> {
+    Ok(std::fs::create_dir_all(path).map_err(checkpoint_core::Error::io("create the directory", path))?)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    Ok(std::path::absolute(path).map_err(checkpoint_core::Error::io("find", path))?)
+}
+
+fn directory_url(path: &Path) -> Result<Url> {
+    let wrong = || checkpoint_core::Error::Invalid(format!("'{}' cannot be a store", path.display()));
+    Ok(Url::from_directory_path(path).map_err(|()| wrong())?)
+}
+
+fn parse_url(data: &Path, url: &str) -> Result<Url> {
+    let wrong = |error| Error::Config {
+        path: data.join("debpoint.toml"),
+        reason: format!("store '{url}': {error}"),
+    };
+    Url::parse(url).map_err(wrong)
+}
+
+/// Returns when the process is asked to stop: by SIGTERM, or by Ctrl-C.
+pub async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut stream) => drop(stream.recv().await),
+            // Without a handler the signal ends the process at once, which is all right too.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::interrupt()) => {}
+    }
+}

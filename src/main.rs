@@ -1,0 +1,7 @@
+//! The `debpoint` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    debpoint::run::main()
+}
