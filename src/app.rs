@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use checkpoint_core::engine::{Engine, EngineConfig};
 use checkpoint_core::signer::Signer;
 use checkpoint_core::time::Clock;
@@ -48,7 +49,7 @@ impl App {
         if let Ok(root) = store_url.to_file_path() {
             create_directory(&root)?;
         }
-        let clock = clock();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let signer = LazyKeyring {
             directory: keys_directory(&data),
             clock: clock.clone(),
@@ -84,8 +85,17 @@ impl App {
 }
 
 /// The system's clock; the only place where it enters.
-pub fn clock() -> Clock {
-    Arc::new(SystemTime::now)
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
 }
 
 /// Where a data directory keeps its keys.
@@ -96,7 +106,7 @@ pub fn keys_directory(data: &Path) -> PathBuf {
 /// The keyring, read when it is first needed. If there is no key by then, one is generated.
 struct LazyKeyring {
     directory: PathBuf,
-    clock: Clock,
+    clock: Arc<dyn Clock>,
     keyring: OnceLock<Keyring>,
 }
 
@@ -105,7 +115,7 @@ impl LazyKeyring {
         if let Some(keyring) = self.keyring.get() {
             return Ok(keyring);
         }
-        let keyring = Keyring::open_or_generate(&self.directory, (self.clock)())?;
+        let keyring = Keyring::open_or_generate(&self.directory, self.clock.now())?;
         Ok(self.keyring.get_or_init(|| keyring))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::app::{self, App, Missing};
+use checkpoint_core::time::Clock as _;
+
+use crate::app::{self, App, Missing, SystemClock};
 use crate::cli::output::{self, Output};
 use crate::cli::{Command, Invocation, Serve};
 use crate::config::{self, DEFAULT_LISTEN};
@@ -33,7 +35,7 @@ async fn run(invocation: Invocation, output: &Output) -> Result<()> {
             run_server(serve, app, output).await
         }
         Command::Demo(demo) => demo::run(invocation.data, &demo.listen, output).await,
-        _ => invocation.run((app::clock())(), output).await,
+        _ => invocation.run(SystemClock.now(), output).await,
     }
 }
 

@@ -134,13 +134,13 @@ impl Command {
 
 impl Pin {
     pub(super) async fn run(self, app: &App, output: &Output) -> Result<()> {
+        let stanzas = app
+            .engine
+            .pin(&self.distribution, self.time, &app.public_url())
+            .await?;
         if app.config.public_url.is_none() {
             output.note("public_url is not set in debpoint.toml, so the address is only a guess");
         }
-        output.text(
-            &app.engine
-                .pin(&self.distribution, self.time, &app.public_url())
-                .await?,
-        )
+        output.text(&stanzas)
     }
 }

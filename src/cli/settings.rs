@@ -76,7 +76,7 @@ mod tests {
             .unwrap()
             .declaration()
             .repository;
-        let options = Value::Object(super::options(&settings, &kind).unwrap());
+        let options = Value::Object(options(&settings, &kind).unwrap());
         kind.check("options", &options).unwrap();
         options
     }

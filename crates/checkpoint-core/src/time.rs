@@ -2,16 +2,23 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
 /// Where the time comes from. Only the application reads the system's clock; tests hand in their own.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> SystemTime;
+
+    /// Returns once so much time has passed.
+    async fn sleep(&self, duration: Duration);
+}
 
 /// An instant in whole seconds UTC; as text `20250318T140442Z`, the form of checkpoint URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

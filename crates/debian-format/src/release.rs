@@ -651,7 +651,7 @@ mod tests {
             .into_iter()
             .flatten()
             .flatten();
-        let is_dak = |name: &str| name.starts_with("deb.debian.org_") && name.ends_with("_InRelease");
+        let is_dak = |name: &str| name.contains("_debian_dists_") && name.ends_with("_InRelease");
         let mut found = false;
         for entry in lists.filter(|entry| is_dak(&entry.file_name().to_string_lossy())) {
             let path = entry.path();

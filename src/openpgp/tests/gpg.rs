@@ -78,7 +78,7 @@ impl Drop for Gpg {
 
 #[test]
 fn keys_made_by_gpg_are_imported_and_sign() {
-    if !have("gpg") {
+    if !program("gpg") {
         return;
     }
     for (algorithm, name) in [
@@ -100,7 +100,7 @@ fn keys_made_by_gpg_are_imported_and_sign() {
 
 #[test]
 fn a_signing_subkey_signs_when_its_primary_secret_is_kept_elsewhere() {
-    if !have("gpg") {
+    if !program("gpg") {
         return;
     }
     let (gpg, dir) = (Gpg::new(), temp());
@@ -136,7 +136,7 @@ fn a_signing_subkey_signs_when_its_primary_secret_is_kept_elsewhere() {
 
 #[test]
 fn a_key_that_expires_says_when_and_signs_until_then() {
-    if !have("gpg") {
+    if !program("gpg") {
         return;
     }
     let (gpg, dir) = (Gpg::new(), temp());
@@ -152,7 +152,7 @@ fn a_key_that_expires_says_when_and_signs_until_then() {
 
 #[test]
 fn keys_that_apt_refuses_are_refused_with_the_reason() {
-    if !have("gpg") {
+    if !program("gpg") {
         return;
     }
     let advice = "is refused by apt's verifiers, use Ed25519, RSA from 2048 bits or NIST curves";
@@ -180,7 +180,7 @@ fn keys_that_apt_refuses_are_refused_with_the_reason() {
 
 #[test]
 fn protected_revoked_and_public_keys_are_refused_with_the_reason() {
-    if !have("gpg") {
+    if !program("gpg") {
         return;
     }
     let gpg = Gpg::new();
@@ -221,7 +221,7 @@ fn protected_revoked_and_public_keys_are_refused_with_the_reason() {
 
 #[test]
 fn warnings_name_files_that_others_may_read_and_keys_whose_end_is_in_sight() {
-    if !have("gpg") {
+    if !program("gpg") {
         return;
     }
     let (gpg, dir) = (Gpg::new(), temp());

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::sync::Barrier;
 use std::time::{Duration, UNIX_EPOCH};
 
+use checkpoint_testkit::program;
 use sequoia_openpgp::cert::{Cert, CertParser};
 use sequoia_openpgp::parse::Parse as _;
 use tempfile::TempDir;
@@ -28,19 +29,6 @@ fn at(seconds: u64) -> SystemTime {
 fn temp() -> TempDir {
     // Short: the path of gpg-agent's socket has a limit of 107 bytes.
     tempfile::Builder::new().prefix("g").tempdir_in("/tmp").unwrap()
-}
-
-/// Whether a program these tests need is there; on CI it has to be.
-fn have(program: &str) -> bool {
-    if Command::new(program).arg("--version").output().is_ok() {
-        return true;
-    }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "{program} is needed on CI"
-    );
-    println!("skipped: {program} is not installed");
-    false
 }
 
 /// A keyring with one generated key.
@@ -153,7 +141,7 @@ fn agree(gpgv: &Output, sqv: &Output) -> bool {
 
 /// Signs in both forms and shows the result to both verifiers, then with one byte changed.
 fn assert_signatures_hold(keyring: &Keyring) {
-    if !have("gpgv") || !have("sqv") {
+    if !program("gpgv") || !program("sqv") {
         return;
     }
     let verifier = Verifier::trusting(&keyring.export_public().unwrap());
@@ -212,7 +200,7 @@ fn two_keys_both_sign_and_whoever_trusts_one_accepts() {
             .map(|key| key.fingerprint.clone())
             .collect::<Vec<_>>()
     );
-    if !have("gpgv") || !have("sqv") {
+    if !program("gpgv") || !program("sqv") {
         return;
     }
     for info in both.keys() {
@@ -237,7 +225,7 @@ fn two_keys_both_sign_and_whoever_trusts_one_accepts() {
 
 #[test]
 fn blanks_at_line_ends_and_missing_line_breaks_are_harmless() {
-    if !have("gpgv") || !have("sqv") {
+    if !program("gpgv") || !program("sqv") {
         return;
     }
     let dir = temp();

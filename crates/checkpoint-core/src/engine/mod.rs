@@ -57,7 +57,7 @@ pub struct EngineConfig {
     /// Who signs.
     pub signer: Arc<dyn Signer>,
     /// The time.
-    pub clock: Clock,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// A catalog, a store and the plugins, ready to work. Cheap to clone.
@@ -67,7 +67,7 @@ pub struct Engine {
     store: ArtifactStore,
     registry: Registry,
     signer: Arc<dyn Signer>,
-    clock: Clock,
+    clock: Arc<dyn Clock>,
     public_url: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl Engine {
     pub async fn open(config: EngineConfig) -> Result<Engine> {
         fetch::install_tls();
         let store = ArtifactStore::open(&config.store_url, &config.store_options, &config.staging)?;
-        store.staging().remove_abandoned((config.clock)());
+        store.staging().remove_abandoned(config.clock.now());
         Ok(Engine {
             catalog: Catalog::open(&config.database_url).await?,
             store,
@@ -103,16 +103,16 @@ impl Engine {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::of((self.clock)())
+        Timestamp::of(self.clock.now())
     }
 
     /// Returns once `time` has begun.
     async fn wait_until(&self, time: Timestamp) {
-        while let Ok(left) = time.system_time().duration_since((self.clock)()) {
+        while let Ok(left) = time.system_time().duration_since(self.clock.now()) {
             if left.is_zero() {
                 break;
             }
-            tokio::time::sleep(left).await;
+            self.clock.sleep(left).await;
         }
     }
 }
