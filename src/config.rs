@@ -42,7 +42,7 @@ impl Config {
         };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Config::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(wrong(error.to_string())),
         };
         let mut config: Config = toml::from_str(&text).map_err(|error| wrong(one_line(&error, &text)))?;

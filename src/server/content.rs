@@ -65,6 +65,9 @@ impl ContentServer {
         if path.chars().any(char::is_control) {
             return not_found("the path holds a control character");
         }
+        if path.starts_with('/') || path.contains("//") {
+            return not_found("the path has an empty segment");
+        }
         match self.resolver.resolve(&path).await {
             Ok(Resolution::File(file)) => self.file(&file, &path, headers, head).await,
             Ok(Resolution::Directory(page)) => {
@@ -91,7 +94,9 @@ impl ContentServer {
         let (status, range) = if is_known(headers, &etag, file.modified) {
             (StatusCode::NOT_MODIFIED, None)
         } else {
-            let asked = text_of(headers, &header::RANGE).filter(|_| if_range(headers, &etag, &modified));
+            // RFC 9110 section 14.2: a range means something for GET only.
+            let asked = text_of(headers, &header::RANGE);
+            let asked = asked.filter(|_| !head && if_range(headers, &etag, &modified));
             match wanted(asked, file.size) {
                 Wanted::All => (StatusCode::OK, Some(0..file.size)),
                 Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, Some(range)),
@@ -152,9 +157,11 @@ fn describe_bytes(answer: &mut Response<Body>, path: &str, size: u64, range: Opt
 /// Whether the client has the file already (RFC 9110 section 13.2.2). A time has to be the very one that was
 /// sent: one that is merely later proves nothing where a distribution can be moved back.
 fn is_known(headers: &HeaderMap, etag: &str, modified: Timestamp) -> bool {
-    if let Some(tags) = text_of(headers, &header::IF_NONE_MATCH) {
+    if headers.contains_key(header::IF_NONE_MATCH) {
         let same = |tag: &str| tag == "*" || tag.trim_start_matches("W/") == etag;
-        return tags.split(',').any(|tag| same(tag.trim()));
+        let lines = headers.get_all(header::IF_NONE_MATCH).iter();
+        let mut tags = lines.flat_map(|line| line.to_str().unwrap_or_default().split(','));
+        return tags.any(|tag| same(tag.trim()));
     }
     let since = text_of(headers, &header::IF_MODIFIED_SINCE).and_then(Timestamp::from_http_date);
     since == Some(modified)
@@ -162,7 +169,8 @@ fn is_known(headers: &HeaderMap, etag: &str, modified: Timestamp) -> bool {
 
 /// Whether `If-Range` allows a part: the client's part is of this very file.
 fn if_range(headers: &HeaderMap, etag: &str, modified: &str) -> bool {
-    text_of(headers, &header::IF_RANGE).is_none_or(|condition| condition == etag || condition == modified)
+    let condition = headers.get(header::IF_RANGE);
+    condition.is_none_or(|condition| condition == etag || condition == modified)
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -176,9 +184,13 @@ fn cache_control(freshness: Freshness) -> &'static str {
     }
 }
 
-/// By the name's ending. Compressed files are files, not an encoding: apt wants them as they are.
+/// By the name's ending; what is served for a directory is its `index.html`. Compressed files are files, not an
+/// encoding: apt wants them as they are.
 fn content_type(path: &str) -> &'static str {
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = match path.rsplit('/').next() {
+        Some("") | None => "index.html",
+        Some(name) => name,
+    };
     match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
         "deb" | "udeb" | "ddeb" => "application/vnd.debian.binary-package",
         "gz" => "application/gzip",

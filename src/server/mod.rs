@@ -88,10 +88,10 @@ fn serve_connection(stream: TcpStream, content: Arc<ContentServer>, graceful: &G
         let content = content.clone();
         async move { Ok::<_, Infallible>(content.answer(&request).await) }
     });
+    // Without pipeline_flush: it holds answers back, in memory, for as long as bytes of a next request are there.
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {

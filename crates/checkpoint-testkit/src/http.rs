@@ -1,7 +1,7 @@
 //! An HTTP/1.1 client that sends what it is told and shows what came, with no redirects followed.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 /// An answer.
@@ -56,6 +56,20 @@ impl Connection {
             .get_mut()
             .write_all(bytes)
             .expect("the server takes the request");
+    }
+
+    /// Sends raw bytes to a server that may hang up meanwhile.
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.reader.get_mut().write_all(bytes)
+    }
+
+    /// Says that nothing more will be sent, and gives whatever still comes.
+    pub fn until_closed(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A server that hangs up on unread bytes resets the connection; what came before that counts.
+        let _ = self.reader.get_mut().shutdown(Shutdown::Write);
+        let _ = self.reader.read_to_end(&mut rest);
+        rest
     }
 
     /// Sends a request and reads its answer.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _};
 
 use crate::error::{Error, Result};
 
@@ -37,6 +37,7 @@ impl Dialect {
         let options: AnyConnectOptions = url
             .parse()
             .map_err(|error| Error::Invalid(format!("bad database URL: {error}")))?;
+        let options = options.disable_statement_logging();
         let pool = AnyPoolOptions::new().max_connections(match self {
             Dialect::Sqlite => 4,
             Dialect::Postgres => 8,
@@ -50,7 +51,7 @@ impl Dialect {
             // FULL, so that what a command has reported survives a power cut too.
             let pragmas = format!(
                 "PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT}; PRAGMA synchronous = FULL; \
-                 PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;"
+                 PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384;"
             );
             sqlx::raw_sql(AssertSqlSafe(pragmas)).execute(connection).await?;
         }

@@ -83,7 +83,7 @@ impl Catalog {
         directory: &str,
         sha256: &Sha256,
     ) -> Result<Option<Found>> {
-        self.by_hash(repository, directory, "f.sha256 = $3", sha256.as_bytes().to_vec())
+        self.by_hash(repository, directory, "a.sha256 = $3", sha256.as_bytes().to_vec())
             .await
     }
 
@@ -100,11 +100,12 @@ impl Catalog {
         condition: &str,
         digest: Vec<u8>,
     ) -> Result<Option<Found>> {
+        // CROSS JOIN has SQLite begin with the hash rather than with all publications.
         let sql = sqlx::AssertSqlSafe(format!(
             "SELECT f.directory, f.name, a.sha256, a.md5, a.size, p.time \
-             FROM artifact a JOIN publication_file f ON f.sha256 = a.sha256 \
-             JOIN publication p ON p.id = f.publication \
-             WHERE p.repository = $1 AND f.directory = $2 AND {condition} ORDER BY p.time LIMIT 1"
+             FROM artifact a CROSS JOIN publication_file f CROSS JOIN publication p \
+             WHERE f.sha256 = a.sha256 AND p.id = f.publication \
+             AND p.repository = $1 AND f.directory = $2 AND {condition} ORDER BY p.time LIMIT 1"
         ));
         let query = sqlx::query(sql)
             .bind(repository)

@@ -119,14 +119,17 @@ impl Transaction {
     /// Waits until nobody else changes the repository, and keeps it so until the end of the transaction.
     pub async fn lock_repository(&mut self, id: Id) -> Result<Locked> {
         // An update takes the row lock on PostgreSQL; on SQLite the whole transaction is alone already.
-        let sql = "UPDATE repository SET id = id WHERE id = $1 RETURNING latest_version, settled_until, \
-             (SELECT COALESCE(MAX(p.version), -1) FROM publication p WHERE p.repository = $1)";
+        let sql = "UPDATE repository SET id = id WHERE id = $1 RETURNING latest_version, settled_until";
         let row = sqlx::query(sql).bind(id).fetch_one(self.connection()).await;
-        let read = row.and_then(|row| {
+        let row = row.map_err(Error::db("lock a repository"))?;
+        // A statement of its own: one that waits for a lock goes on with what it saw of other tables before.
+        let sql = "SELECT COALESCE(MAX(version), -1) FROM publication WHERE repository = $1";
+        let published = sqlx::query(sql).bind(id).fetch_one(self.connection()).await;
+        let read = published.and_then(|published| {
             Ok(Locked {
                 latest_version: row.integer(0)?,
                 settled_until: row.time(1)?,
-                published_version: row.integer(2)?,
+                published_version: published.integer(0)?,
             })
         });
         read.map_err(Error::db("lock a repository"))

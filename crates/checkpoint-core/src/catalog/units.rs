@@ -194,8 +194,8 @@ impl Transaction {
 
     /// The units with one of the keys, of whatever version of the repository.
     pub async fn units_with_keys(&mut self, repository: Id, keys: &[&str]) -> Result<Vec<KnownUnit>> {
-        let head = "SELECT DISTINCT u.id, u.content_type, u.unit_key, u.body FROM content_unit u \
-             JOIN version_unit v ON v.unit = u.id WHERE v.repository = $1 AND u.unit_key IN";
+        let head = "SELECT u.id, u.content_type, u.unit_key, u.body FROM content_unit u WHERE \
+             EXISTS (SELECT 1 FROM version_unit v WHERE v.unit = u.id AND v.repository = $1) AND u.unit_key IN";
         let mut found = Vec::new();
         for some in keys.chunks(batch(1) - 1) {
             let query = sqlx::query(list(head, 2, some.len(), "")).bind(repository);
@@ -228,8 +228,8 @@ impl Transaction {
         repository: Id,
         paths: &[&str],
     ) -> Result<Vec<(Id, UnitArtifact)>> {
-        let head = "SELECT DISTINCT a.unit, a.path, a.sha256, a.size FROM unit_artifact a \
-             JOIN version_unit v ON v.unit = a.unit WHERE v.repository = $1 AND a.path IN";
+        let head = "SELECT a.unit, a.path, a.sha256, a.size FROM unit_artifact a WHERE \
+             EXISTS (SELECT 1 FROM version_unit v WHERE v.unit = a.unit AND v.repository = $1) AND a.path IN";
         let mut found = Vec::new();
         for some in paths.chunks(batch(1) - 1) {
             let query = sqlx::query(list(head, 2, some.len(), "")).bind(repository);

@@ -131,12 +131,12 @@ fn unit_files(tail: &str) -> sqlx::AssertSqlSafe<String> {
     unit_files_where(&format!("{IN_VERSION} {tail}"))
 }
 
+// CROSS JOIN has SQLite begin with the path. Without statistics it may begin with all units of the repository.
 fn unit_files_where(condition: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!(
         "SELECT a.path, a.sha256, a.size, n.created FROM unit_artifact a \
-         JOIN version_unit v ON v.unit = a.unit \
-         JOIN repository_version n ON n.repository = v.repository AND n.number = v.added_in \
-         WHERE {condition}"
+         CROSS JOIN version_unit v CROSS JOIN repository_version n \
+         WHERE v.unit = a.unit AND n.repository = v.repository AND n.number = v.added_in AND {condition}"
     ))
 }
 

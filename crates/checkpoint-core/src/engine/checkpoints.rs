@@ -96,15 +96,32 @@ impl Engine {
         if time > self.now() {
             return Err(Error::Invalid(format!("{time} is in the future")));
         }
-        let checkpoints = self.checkpoints(name).await?;
-        let found = checkpoints
+        let mut publications = self.publications(name).await?;
+        if publications.last().is_none_or(|newest| newest.time < time) {
+            self.settle(self.repository(name).await?.id, time).await?;
+            publications = self.publications(name).await?;
+        }
+        let found = publications
             .into_iter()
             .rev()
-            .find(|checkpoint| checkpoint.time <= time);
+            .find(|publication| publication.checkpoint && publication.time <= time);
         found.ok_or_else(|| Error::NotFound {
             what: "checkpoint at or before that time",
             name: time.to_string(),
         })
+    }
+
+    /// Rules out that a publication gets a time up to `time`, which has come, because `time` is about to be
+    /// answered for. Gives until when that is so; only for a time after the newest publication it is written down.
+    pub(super) async fn settle(&self, repository: Id, time: Timestamp) -> Result<Timestamp> {
+        let mut transaction = self.catalog.begin().await?;
+        let mut until = transaction.lock_repository(repository).await?.settled_until;
+        if until < time {
+            until = time.max(self.now());
+            transaction.settle(repository, until).await?;
+            transaction.commit().await?;
+        }
+        Ok(until)
     }
 
     /// The newest checkpoint at or before `time` and what it holds.

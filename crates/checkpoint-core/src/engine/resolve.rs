@@ -86,8 +86,8 @@ pub struct Resolver {
     pages: Cache<(Id, String), Arc<Page>>,
     /// By-hash names, and packages of earlier publications, under a live distribution: by generation.
     retained: Cache<(Id, i64, String), Option<Found>>,
-    /// Until when a repository's past is settled.
-    settled: Cache<Id, Timestamp>,
+    /// Until when a repository's past is settled, and the first generation in which that past is all there.
+    settled: Cache<Id, (Timestamp, i64)>,
 }
 
 /// A file, and what brought it into the publication.
@@ -163,7 +163,7 @@ impl Resolver {
             return Ok(not_found("the distribution's repository is gone"));
         };
         if distribution.checkpoint {
-            return self.resolve_dated(&served, distribution, rest).await;
+            return self.resolve_dated(&view, &served, distribution, rest).await;
         }
         let now = self.engine.now();
         let publications = served.publications(&self.engine.catalog).await?;
@@ -189,6 +189,7 @@ impl Resolver {
 
     async fn resolve_dated(
         &self,
+        view: &View,
         served: &Served,
         distribution: &Distribution,
         rest: &str,
@@ -211,15 +212,16 @@ impl Resolver {
         if time > now {
             return Ok(not_found("that time is in the future"));
         }
-        let mut newest = checkpoint_at(served.publications(catalog).await?, time).cloned();
-        let fresh;
-        if newest.as_ref().is_none_or(|publication| publication.time != time)
-            && self.settle(served, time, now).await?
-        {
+        let publications = served.publications(catalog).await?;
+        let mut newest = checkpoint_at(publications, time).cloned();
+        // Times only grow, so nothing can be added before the newest publication.
+        let passed = publications.last().is_some_and(|newest| time <= newest.time);
+        if !passed && !self.is_settled(served.id(), time, view.generation) {
+            let until = self.engine.settle(served.id(), time).await?;
             // What was committed before the time was settled has to count.
-            fresh = self.views.fresh(catalog).await?;
-            let served = fresh.repository(&distribution.repository);
-            newest = match &served {
+            let fresh = self.views.fresh(catalog).await?;
+            self.settled.insert(served.id(), (until, fresh.generation));
+            newest = match fresh.repository(&distribution.repository) {
                 Some(served) => checkpoint_at(served.publications(catalog).await?, time).cloned(),
                 None => None,
             };
@@ -248,23 +250,10 @@ impl Resolver {
         }
     }
 
-    /// Rules out that a checkpoint appears at or before `time` once `time` has been answered for. Gives whether
-    /// that had to be written down, which is the case for times after the newest publication only.
-    async fn settle(&self, served: &Served, time: Timestamp, now: Timestamp) -> Result<bool> {
-        let id = served.id();
-        if self.settled.get(&id).is_some_and(|until| time <= until) {
-            return Ok(false);
-        }
-        let mut transaction = self.engine.catalog.begin().await?;
-        let locked = transaction.lock_repository(id).await?;
-        let mut until = locked.settled_until;
-        if until < time {
-            until = now;
-            transaction.settle(id, until).await?;
-            transaction.commit().await?;
-        }
-        self.settled.insert(id, until);
-        Ok(true)
+    /// Whether no checkpoint can appear at or before `time` that is not in the view of this generation.
+    fn is_settled(&self, repository: Id, time: Timestamp, generation: i64) -> bool {
+        let settled = self.settled.get(&repository);
+        settled.is_some_and(|(until, complete)| time <= until && complete <= generation)
     }
 
     async fn resolve_in(&self, place: &Place<'_>, path: &str) -> Result<Resolution> {

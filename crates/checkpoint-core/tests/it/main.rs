@@ -1,6 +1,12 @@
 //! The core held against its promises, on every database that is there.
 
+mod support;
+
 mod checkpoints;
+mod concurrency;
+mod distributions;
+mod pages;
+mod past;
 mod versions;
 
 use std::sync::Arc;
