@@ -65,9 +65,6 @@ impl ContentServer {
         if path.chars().any(char::is_control) {
             return not_found("the path holds a control character");
         }
-        if path.starts_with('/') || path.contains("//") {
-            return not_found("the path has an empty segment");
-        }
         match self.resolver.resolve(&path).await {
             Ok(Resolution::File(file)) => self.file(&file, &path, headers, head).await,
             Ok(Resolution::Directory(page)) => {

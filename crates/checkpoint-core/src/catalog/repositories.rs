@@ -71,14 +71,14 @@ fn repository(row: &AnyRow) -> sqlx::Result<Repository> {
 }
 
 impl Transaction {
-    /// Creates a repository with its empty version 0.
+    /// Creates a repository with its empty version 0; gives its row.
     pub async fn create_repository(
         &mut self,
         name: &Name,
         plugin: &str,
         options: &Value,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<Id> {
         let sql = "INSERT INTO repository (name, plugin, options, latest_version, created, settled_until) \
              VALUES ($1, $2, $3, 0, $4, 0) RETURNING id";
         let query = sqlx::query(sql).bind(name.to_string()).bind(plugin.to_owned());
@@ -94,17 +94,18 @@ impl Transaction {
             },
             false => Error::db("create a repository")(error),
         })?;
-        self.insert_version(id, 0, now).await
+        self.insert_version(id, 0, now).await?;
+        Ok(id)
     }
 
-    /// Replaces the options and the remote of a repository.
+    /// Replaces the options of a repository, and its remote if one is given.
     pub async fn update_repository(
         &mut self,
         id: Id,
         options: &Value,
         remote: Option<&Remote>,
     ) -> Result<()> {
-        let sql = "UPDATE repository SET options = $1, remote = $2 WHERE id = $3";
+        let sql = "UPDATE repository SET options = $1, remote = COALESCE($2, remote) WHERE id = $3";
         let query = sqlx::query(sql)
             .bind(options.to_string())
             .bind(remote.map(|remote| remote.id))

@@ -45,32 +45,44 @@ impl Engine {
         let declaration = self.registry.get(plugin)?.declaration();
         let options = Value::Object(without_nulls(change.options));
         declaration.repository.check("repository options", &options)?;
+        let remote = self
+            .remote_for(name, declaration.name, change.remote.as_ref())
+            .await?;
         let mut transaction = self.catalog.begin().await?;
-        transaction
+        let id = transaction
             .create_repository(name, declaration.name, &options, self.now())
             .await?;
+        transaction
+            .update_repository(id, &options, remote.as_ref())
+            .await?;
         transaction.commit().await?;
-        if let Some(remote) = change.remote {
-            return self
-                .update_repository(
-                    name,
-                    RepositoryChange {
-                        remote: Some(remote),
-                        ..Default::default()
-                    },
-                )
-                .await;
-        }
         self.repository(name).await
+    }
+
+    /// The remote that a repository shall have, if it is one for that plugin.
+    async fn remote_for(
+        &self,
+        repository: &Name,
+        plugin: &str,
+        remote: Option<&Name>,
+    ) -> Result<Option<Remote>> {
+        let Some(remote) = remote else {
+            return Ok(None);
+        };
+        let remote = self.catalog.remote(remote).await?;
+        if remote.plugin != plugin {
+            return Err(Error::Invalid(format!(
+                "remote '{}' is of type {}, repository '{repository}' of type {plugin}",
+                remote.name, remote.plugin
+            )));
+        }
+        Ok(Some(remote))
     }
 
     /// Changes options or remote of a repository. They take effect with its next publication or sync.
     pub async fn update_repository(&self, name: &Name, change: RepositoryChange) -> Result<Repository> {
-        let id = self.repository(name).await?.id;
-        let named = match &change.remote {
-            Some(remote) => Some(self.catalog.remote(remote).await?),
-            None => None,
-        };
+        let Repository { id, plugin, .. } = self.repository(name).await?;
+        let remote = self.remote_for(name, &plugin, change.remote.as_ref()).await?;
         let mut transaction = self.catalog.begin().await?;
         transaction.lock_repository(id).await?;
         // Read again under the lock, so that two changes at once both count.
@@ -83,17 +95,6 @@ impl Engine {
             .declaration()
             .repository
             .check("repository options", &options)?;
-        let remote = match (named, &current.remote) {
-            (Some(remote), _) if remote.plugin != current.plugin => {
-                return Err(Error::Invalid(format!(
-                    "remote '{}' is of type {}, repository '{name}' of type {}",
-                    remote.name, remote.plugin, current.plugin
-                )));
-            }
-            (Some(remote), _) => Some(remote),
-            (None, Some(kept)) => Some(self.catalog.remote(kept).await?),
-            (None, None) => None,
-        };
         transaction
             .update_repository(id, &options, remote.as_ref())
             .await?;

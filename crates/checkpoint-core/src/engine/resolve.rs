@@ -152,6 +152,10 @@ impl Resolver {
 
     /// Answers a decoded path below the content prefix. It has no slash at its beginning.
     pub async fn resolve(&self, path: &str) -> Result<Resolution> {
+        // PostgreSQL takes no zero byte in a text.
+        if path.starts_with('/') || path.contains("//") || path.contains('\0') {
+            return Ok(not_found("the path has an empty part or a zero byte"));
+        }
         let view = self.views.fresh(&self.engine.catalog).await?;
         let Some((distribution, rest)) = find_distribution(&view, path) else {
             return Ok(between_distributions(&view, path));
@@ -414,8 +418,12 @@ impl Resolver {
                 add_child(&mut children, inside, publication.time, file.digests.size);
             }
         }
-        // No path has a byte of 0xFF, so this is after every path with the prefix.
-        let until = format!("{prefix}\u{10FFFF}");
+        // '0' is the byte after '/', so this is after every path with the prefix.
+        let until = if directory.is_empty() {
+            "\u{10FFFF}".into()
+        } else {
+            format!("{directory}0")
+        };
         let mut from = prefix.clone();
         loop {
             let version = (place.served.id(), publication.version);
@@ -430,7 +438,7 @@ impl Resolver {
             };
             let inside = last.path.strip_prefix(&prefix).unwrap_or_default();
             from = match inside.split_once('/') {
-                // The rest of a subdirectory adds nothing; '0' is the byte after '/'.
+                // The rest of a subdirectory adds nothing.
                 Some((child, _)) => format!("{prefix}{child}0"),
                 // Nothing sorts between a path and this, since paths have no control characters.
                 None => format!("{}\u{1}", last.path),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use checkpoint_core::engine::{Engine, Resolver};
+use checkpoint_core::engine::{Engine, RepositoryChange, Resolver};
 use checkpoint_core::model::Publication;
 use checkpoint_core::name::Name;
 use checkpoint_core::progress::Silent;
@@ -159,6 +159,36 @@ async fn of_ten_writers_on_two_engines_nothing_is_lost() {
         assert_eq!(names(&resolver, "r/live/notes/").await.len(), 10 * EACH);
         let verified = test.engine.verify(&Silent).await.unwrap();
         assert_eq!(verified.problems, [] as [String; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_can_be_changed_by_many_at_once_and_keep_what_nobody_named() {
+    for database in Database::all() {
+        let (test, _) = stepped(database).await;
+        let remote: Name = "upstream".parse().unwrap();
+        let url = "http://upstream.example.org/";
+        let engine = &test.engine;
+        engine
+            .create_remote(&remote, "fake", url, Default::default())
+            .await
+            .unwrap();
+        let name: Name = "r".parse().unwrap();
+        let with_remote = RepositoryChange {
+            remote: Some(remote.clone()),
+            ..Default::default()
+        };
+        let created = engine.create_repository(&name, "fake", with_remote).await;
+        assert_eq!(created.unwrap().remote, Some(remote.clone()));
+        // More of them than the pool has connections.
+        let changing = (0..24).map(|_| {
+            let (engine, name) = (test.engine.clone(), name.clone());
+            tokio::spawn(async move { engine.update_repository(&name, Default::default()).await })
+        });
+        for changing in changing.collect::<Vec<_>>() {
+            let changed = changing.await.unwrap().unwrap();
+            assert_eq!(changed.remote, Some(remote.clone()));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The core held against its promises, on every database that is there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod support;
 
 mod checkpoints;

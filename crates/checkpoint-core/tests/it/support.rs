@@ -102,7 +102,11 @@ fn take(queue: &Mutex<Vec<Step>>) -> Option<Step> {
 #[async_trait]
 impl Plugin for SteppedPlugin {
     fn declaration(&self) -> Declaration {
-        self.inner.declaration()
+        let declaration = self.inner.declaration();
+        Declaration {
+            remote: Some(declaration.repository.clone()),
+            ..declaration
+        }
     }
 
     fn parse_upload(&self, upload: Upload<'_>) -> Result<Placed<NewUnit>> {
