@@ -106,16 +106,7 @@ async fn children_beside_a_directory_of_very_many_files_are_all_listed() {
     let mut notes: Vec<_> = (0..1050)
         .map(|number| format!("b/c{}/n{number}", number % 7))
         .collect();
-    notes.extend(
-        ["a", "b-", "b.", "b", "b0", "b1", "b0/x", "c/d", "b/", "b/z"].map(|name| {
-            // A name cannot end in a slash; the one that does gets a file there.
-            if name.ends_with('/') {
-                format!("{name}-")
-            } else {
-                name.to_owned()
-            }
-        }),
-    );
+    notes.extend(["a", "b-", "b.", "b/-", "b", "b0", "b1", "b0/x", "c/d", "b/z"].map(str::to_owned));
     for database in Database::all() {
         pages_are_right(database, &notes).await;
     }
