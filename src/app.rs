@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::config::{Config, DEFAULT_LISTEN};
 use crate::error::{Error, Result};
-use crate::openpgp::Keyring;
+use crate::openpgp::{Keyring, SequoiaVerifier};
 use crate::plugins;
 
 /// A data directory, opened.
@@ -50,11 +50,8 @@ impl App {
             create_directory(&root)?;
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let signer = LazyKeyring {
-            directory: keys_directory(&data),
-            clock: clock.clone(),
-            keyring: OnceLock::new(),
-        };
+        let signer =
+            LazyKeyring { directory: keys_directory(&data), clock: clock.clone(), keyring: OnceLock::new() };
         let engine = Engine::open(EngineConfig {
             database_url: config
                 .database
@@ -66,21 +63,16 @@ impl App {
             public_url: config.public_url.clone(),
             registry: plugins::registry(),
             signer: Arc::new(signer),
+            verifier: Arc::new(SequoiaVerifier),
             clock,
         });
-        Ok(App {
-            engine: engine.await?,
-            config,
-        })
+        Ok(App { engine: engine.await?, config })
     }
 
     /// Where clients reach the server, as far as can be said.
     pub fn public_url(&self) -> String {
         let listen = self.config.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
-        self.config
-            .public_url
-            .clone()
-            .unwrap_or_else(|| format!("http://{listen}"))
+        self.config.public_url.clone().unwrap_or_else(|| format!("http://{listen}"))
     }
 }
 
@@ -148,25 +140,27 @@ fn directory_url(path: &Path) -> Result<Url> {
 }
 
 fn parse_url(data: &Path, url: &str) -> Result<Url> {
-    let wrong = |error| Error::Config {
-        path: data.join("debpoint.toml"),
-        reason: format!("store '{url}': {error}"),
-    };
+    let wrong =
+        |error| Error::Config { path: data.join("debpoint.toml"), reason: format!("store '{url}': {error}") };
     Url::parse(url).map_err(wrong)
 }
 
-/// Returns when the process is asked to stop: by SIGTERM, or by Ctrl-C.
-pub async fn asked_to_stop() {
+/// What is done when the process is asked to stop: by SIGTERM, or by Ctrl-C. From the call on, the signals do not
+/// end the process any more.
+pub fn asked_to_stop() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let wait = |kind| async move {
-        match signal(kind) {
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let wait = |stream: std::io::Result<tokio::signal::unix::Signal>| async move {
+        match stream {
             Ok(mut stream) => drop(stream.recv().await),
             // Without a handler the signal ends the process at once, which is all right too.
             Err(_) => std::future::pending().await,
         }
     };
-    tokio::select! {
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::interrupt()) => {}
+    async move {
+        tokio::select! {
+            () = wait(terminate) => {}
+            () = wait(interrupt) => {}
+        }
     }
 }

@@ -36,10 +36,7 @@ impl Config {
     /// Reads the configuration of a data directory; all defaults if there is no file.
     pub fn read(data: &Path) -> Result<Config> {
         let path = data.join("debpoint.toml");
-        let wrong = |reason: String| Error::Config {
-            path: path.clone(),
-            reason,
-        };
+        let wrong = |reason: String| Error::Config { path: path.clone(), reason };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -72,15 +69,10 @@ pub fn temporary_directory() -> PathBuf {
 }
 
 fn store_variables() -> impl Iterator<Item = (String, String)> {
-    let wanted = |name: &String| {
-        STORE_VARIABLES
-            .iter()
-            .any(|beginning| name.starts_with(beginning))
-    };
+    let wanted = |name: &String| STORE_VARIABLES.iter().any(|beginning| name.starts_with(beginning));
     let all = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    all.filter(move |(name, _)| wanted(name))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+    all.filter(move |(name, _)| wanted(name)).map(|(name, value)| (name.to_ascii_lowercase(), value))
 }
 
 fn check_public_url(url: &str) -> Result<String, String> {
@@ -120,18 +112,13 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_with_its_line() {
-        let error = read("listen = \"[::1]:80\"\npublik_url = \"x\"\n")
-            .unwrap_err()
-            .sentence();
+        let error = read("listen = \"[::1]:80\"\npublik_url = \"x\"\n").unwrap_err().sentence();
         assert!(error.contains("line 2: unknown field `publik_url`"), "{error}");
     }
 
     #[test]
     fn a_public_url_loses_its_last_slash_and_must_be_http() {
-        assert_eq!(
-            read("public_url = \"http://a:1/\"").unwrap().public_url.unwrap(),
-            "http://a:1"
-        );
+        assert_eq!(read("public_url = \"http://a:1/\"").unwrap().public_url.unwrap(), "http://a:1");
         for bad in ["ftp://a", "a:1", "http://", "http://a/?x", "http://a b"] {
             assert!(read(&format!("public_url = {bad:?}")).is_err(), "{bad}");
         }

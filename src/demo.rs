@@ -17,19 +17,11 @@ use crate::error::Result;
 use crate::server::Server;
 
 const OLD: [(&str, &[u8]); 2] = [
-    (
-        "hello-debpoint_1.0_all.deb",
-        include_bytes!("../fixtures/debs/hello-debpoint_1.0_all.deb"),
-    ),
-    (
-        "debpoint-notes_1.0_all.deb",
-        include_bytes!("../fixtures/debs/debpoint-notes_1.0_all.deb"),
-    ),
+    ("hello-debpoint_1.0_all.deb", include_bytes!("../fixtures/debs/hello-debpoint_1.0_all.deb")),
+    ("debpoint-notes_1.0_all.deb", include_bytes!("../fixtures/debs/debpoint-notes_1.0_all.deb")),
 ];
-const NEW: [(&str, &[u8]); 1] = [(
-    "hello-debpoint_1.1_all.deb",
-    include_bytes!("../fixtures/debs/hello-debpoint_1.1_all.deb"),
-)];
+const NEW: [(&str, &[u8]); 1] =
+    [("hello-debpoint_1.1_all.deb", include_bytes!("../fixtures/debs/hello-debpoint_1.1_all.deb"))];
 const SUITE: &str = "bookworm";
 
 /// Runs the machine's own apt against one of the stanzas, in a root that is thrown away.
@@ -37,9 +29,8 @@ const TRY_APT: &str = include_str!("demo-apt.sh");
 
 /// Makes the repository, serves it and says how to try it, until the process is asked to stop.
 pub(crate) async fn run(data: Option<PathBuf>, listen: &str, output: &Output) -> Result<()> {
-    let temporary = tempfile::Builder::new()
-        .prefix("debpoint-demo-")
-        .tempdir_in(config::temporary_directory());
+    let temporary =
+        tempfile::Builder::new().prefix("debpoint-demo-").tempdir_in(config::temporary_directory());
     let temporary = temporary.map_err(Core::io("create a directory in", config::temporary_directory()))?;
     let data = data.unwrap_or_else(|| temporary.path().join("data"));
     let server = Server::bind(listen).await?;
@@ -47,11 +38,7 @@ pub(crate) async fn run(data: Option<PathBuf>, listen: &str, output: &Output) ->
     write(&data.join("debpoint.toml"), &format!("public_url = \"{url}\"\n"))?;
     let app = App::open(&data, Missing::Create).await?;
     output.line(&format!("data directory: {}", data.display()))?;
-    let demo = Demo {
-        app: &app,
-        files: temporary.path(),
-        output,
-    };
+    let demo = Demo { app: &app, files: temporary.path(), output };
     let name: Name = "demo".parse()?;
     demo.set_up(&name).await?;
     demo.add(&name, &OLD).await?;
@@ -76,30 +63,13 @@ impl Demo<'_> {
     async fn set_up(&self, name: &Name) -> Result<()> {
         let engine = &self.app.engine;
         let suites = json!({ SUITE: { "codename": SUITE, "description": "debpoint demonstration" } });
-        let options = Map::from_iter([
-            ("origin".to_owned(), json!("Demo")),
-            ("suites".to_owned(), suites),
-        ]);
-        engine
-            .create_repository(
-                name,
-                "deb",
-                RepositoryChange {
-                    options,
-                    remote: None,
-                },
-            )
-            .await?;
+        let options = Map::from_iter([("origin".to_owned(), json!("Demo")), ("suites".to_owned(), suites)]);
+        engine.create_repository(name, "deb", RepositoryChange { options, remote: None }).await?;
         let dated: BasePath = "demo/snapshot".parse()?;
         let live: BasePath = "demo/live".parse()?;
-        engine
-            .create_distribution(&"demo-live".parse()?, &live, name, false)
-            .await?;
-        engine
-            .create_distribution(&"demo-dated".parse()?, &dated, name, true)
-            .await?;
-        self.output
-            .line("created repository 'demo', served live and by date")
+        engine.create_distribution(&"demo-live".parse()?, &live, name, false).await?;
+        engine.create_distribution(&"demo-dated".parse()?, &dated, name, true).await?;
+        self.output.line("created repository 'demo', served live and by date")
     }
 
     async fn add(&self, name: &Name, packages: &[(&str, &[u8])]) -> Result<()> {
@@ -116,10 +86,7 @@ impl Demo<'_> {
     }
 
     async fn checkpoint(&self, name: &Name) -> Result<Timestamp> {
-        let request = PublishRequest {
-            checkpoint: true,
-            ..PublishRequest::default()
-        };
+        let request = PublishRequest { checkpoint: true, ..PublishRequest::default() };
         let time = self.app.engine.publish(name, request, &Silent).await?.time;
         self.output.line(&format!("checkpoint {time}"))?;
         Ok(time)
@@ -133,17 +100,12 @@ impl Demo<'_> {
         for change in &diff.changes {
             let version = |version: &Option<String>| version.clone().unwrap_or_default();
             let (from, to) = (version(&change.from), version(&change.to));
-            output.line(&format!(
-                "between the two, {} was upgraded from {from} to {to}",
-                change.name
-            ))?;
+            output.line(&format!("between the two, {} was upgraded from {from} to {to}", change.name))?;
         }
         let mut commands = String::new();
-        for (title, time) in [
-            ("of the first date", Some(times[0])),
-            ("of the second date", Some(times[1])),
-            ("live", None),
-        ] {
+        for (title, time) in
+            [("of the first date", Some(times[0])), ("of the second date", Some(times[1])), ("live", None)]
+        {
             let stanza = engine.pin(&"demo-dated".parse()?, time, url).await?;
             let word = time.map_or_else(|| "live".to_owned(), |time| time.to_string());
             write(&self.files.join(format!("{word}.sources")), &stanza)?;
@@ -154,9 +116,7 @@ impl Demo<'_> {
         }
         output.line("This machine's own apt, in a root that is thrown away, installs from each:\n")?;
         output.text(&commands)?;
-        output.line(&format!(
-            "\nTo look around: {url}/pulp/content/\nserving until Ctrl-C"
-        ))
+        output.line(&format!("\nTo look around: {url}/pulp/content/\nserving until Ctrl-C"))
     }
 }
 

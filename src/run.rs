@@ -42,9 +42,10 @@ async fn run(invocation: Invocation, output: &Output) -> Result<()> {
 async fn run_server(serve: Serve, app: App, output: &Output) -> Result<()> {
     let listen = serve.listen.or_else(|| app.config.listen.clone());
     let server = Server::bind(listen.as_deref().unwrap_or(DEFAULT_LISTEN)).await?;
+    let stop = app::asked_to_stop();
     // Whoever started this reads the port from here.
     output.line(&format!("listening on {}", server.url()?))?;
-    server.run(app.engine.clone(), app::asked_to_stop()).await;
+    server.run(app.engine.clone(), stop).await;
     app.engine.close().await;
     Ok(())
 }

@@ -68,11 +68,7 @@ impl Command {
                 }
                 let row = |checkpoint: &checkpoint_core::model::Publication| {
                     let time = checkpoint.time;
-                    [
-                        time.to_string(),
-                        time.for_people(),
-                        checkpoint.version.to_string(),
-                    ]
+                    [time.to_string(), time.for_people(), checkpoint.version.to_string()]
                 };
                 let rows: Vec<_> = checkpoints.iter().map(row).collect();
                 output.table(["CHECKPOINT", "TIME", "VERSION"], &rows)
@@ -93,11 +89,7 @@ impl Command {
             }
             Command::Diff(DiffArgs { name, from, to, json }) => {
                 let diff = app.engine.diff(&name, from, to).await?;
-                if json {
-                    output.json(&diff)
-                } else {
-                    print_diff(&diff, output)
-                }
+                if json { output.json(&diff) } else { print_diff(&diff, output) }
             }
         }
     }
@@ -113,18 +105,9 @@ fn print_diff(diff: &Diff, output: &Output) -> Result<()> {
             DifferenceKind::Changed => "changed",
         };
         let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".into());
-        let Difference {
-            place, name, variant, ..
-        } = change;
+        let Difference { place, name, variant, .. } = change;
         let (from, to) = (version(&change.from), version(&change.to));
-        [
-            kind.to_owned(),
-            name.clone(),
-            variant.clone(),
-            from,
-            to,
-            place.clone(),
-        ]
+        [kind.to_owned(), name.clone(), variant.clone(), from, to, place.clone()]
     };
     let rows: Vec<_> = diff.changes.iter().map(row).collect();
     output.table(["CHANGE", "NAME", "VARIANT", "FROM", "TO", "PLACE"], &rows)

@@ -68,15 +68,8 @@ impl Command {
                 progress.clear();
                 output.line(&sentence(&name, &modified))
             }
-            Command::Remove(Remove {
-                name,
-                selectors,
-                place,
-            }) => {
-                let modified = app
-                    .engine
-                    .remove_content(&name, &selectors, place.as_deref())
-                    .await?;
+            Command::Remove(Remove { name, selectors, place }) => {
+                let modified = app.engine.remove_content(&name, &selectors, place.as_deref()).await?;
                 output.line(&sentence(&name, &modified))
             }
             Command::List(List { name, json }) => {
@@ -85,12 +78,7 @@ impl Command {
                     return output.json(&entries);
                 }
                 let row = |entry: &checkpoint_core::engine::ContentEntry| {
-                    [
-                        entry.name.clone(),
-                        entry.version.clone(),
-                        entry.variant.clone(),
-                        entry.place.clone(),
-                    ]
+                    [entry.name.clone(), entry.version.clone(), entry.variant.clone(), entry.place.clone()]
                 };
                 let rows: Vec<_> = entries.iter().map(row).collect();
                 output.table(["NAME", "VERSION", "VARIANT", "PLACE"], &rows)
@@ -101,11 +89,7 @@ impl Command {
 
 /// What a modification came to, in words.
 pub(super) fn sentence(name: &Name, modified: &Modified) -> String {
-    let Modified {
-        version,
-        added,
-        removed,
-    } = modified;
+    let Modified { version, added, removed } = modified;
     match (added, removed) {
         (0, 0) => format!("repository '{name}' has all of it already, in version {version}"),
         (added, 0) => format!("repository '{name}' version {version}: {added} added"),

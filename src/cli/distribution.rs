@@ -78,27 +78,14 @@ impl Command {
     pub(super) async fn run(self, app: &App, output: &Output) -> Result<()> {
         match self {
             Command::Create(create) => {
-                let Create {
-                    name,
-                    base_path,
-                    repository,
-                    checkpoint,
-                } = create;
-                app.engine
-                    .create_distribution(&name, &base_path, &repository, checkpoint)
-                    .await?;
-                output.line(&format!(
-                    "created distribution '{name}' at /pulp/content/{base_path}/"
-                ))
+                let Create { name, base_path, repository, checkpoint } = create;
+                app.engine.create_distribution(&name, &base_path, &repository, checkpoint).await?;
+                output.line(&format!("created distribution '{name}' at /pulp/content/{base_path}/"))
             }
             Command::Update(update) => {
                 let checkpoint = (update.checkpoint || update.not_checkpoint).then_some(update.checkpoint);
                 let (base_path, repository) = (update.base_path, update.repository);
-                let change = DistributionChange {
-                    base_path,
-                    repository,
-                    checkpoint,
-                };
+                let change = DistributionChange { base_path, repository, checkpoint };
                 app.engine.update_distribution(&update.name, change).await?;
                 output.line(&format!("changed distribution '{}'", update.name))
             }
@@ -108,11 +95,7 @@ impl Command {
                     return output.json(&distributions);
                 }
                 let row = |distribution: &checkpoint_core::model::Distribution| {
-                    let serves = if distribution.checkpoint {
-                        "checkpoints"
-                    } else {
-                        "live"
-                    };
+                    let serves = if distribution.checkpoint { "checkpoints" } else { "live" };
                     let path = format!("/pulp/content/{}/", distribution.base_path);
                     [
                         distribution.name.to_string(),
@@ -134,10 +117,7 @@ impl Command {
 
 impl Pin {
     pub(super) async fn run(self, app: &App, output: &Output) -> Result<()> {
-        let stanzas = app
-            .engine
-            .pin(&self.distribution, self.time, &app.public_url())
-            .await?;
+        let stanzas = app.engine.pin(&self.distribution, self.time, &app.public_url()).await?;
         if app.config.public_url.is_none() {
             output.note("public_url is not set in debpoint.toml, so the address is only a guess");
         }

@@ -73,10 +73,7 @@ impl Command {
                     ]
                 };
                 let rows: Vec<_> = keyring.keys().iter().map(row).collect();
-                output.table(
-                    ["FINGERPRINT", "ALGORITHM", "CREATED", "EXPIRES", "USER ID"],
-                    &rows,
-                )
+                output.table(["FINGERPRINT", "ALGORITHM", "CREATED", "EXPIRES", "USER ID"], &rows)
             }
         }
     }

@@ -26,12 +26,7 @@ use output::Output;
 /// A package repository service for Debian and Ubuntu: repositories, signed publications with by-hash paths,
 /// and dated checkpoints from which stock apt installs.
 #[derive(Parser)]
-#[command(
-    name = "debpoint",
-    version,
-    max_term_width = 100,
-    arg_required_else_help = true
-)]
+#[command(name = "debpoint", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "A repository in five commands:\n  \
     debpoint repository create vendor --type deb\n  \
     debpoint content add vendor ./hello_1.0_amd64.deb --suite bookworm\n  \
@@ -60,6 +55,8 @@ pub enum Command {
     Remote(remote::Command),
     /// Fetch what a remote has into a new version of a repository.
     Sync(remote::Sync),
+    /// Fetch the files of a repository that were to be fetched on demand.
+    Fetch(remote::Fetch),
     /// Publish the newest version of a repository.
     Publish(publication::Publish),
     /// List publications.
@@ -127,13 +124,9 @@ impl Invocation {
     }
 
     fn from_matches(matches: &ArgMatches) -> clap::error::Result<Invocation> {
-        let declared = args::declared(matches, &crate::plugins::registry());
+        let declared = args::declared(matches, &crate::plugins::registry())?;
         let Cli { data, command } = Cli::from_arg_matches(matches)?;
-        Ok(Invocation {
-            data,
-            command,
-            declared,
-        })
+        Ok(Invocation { data, command, declared })
     }
 
     /// Carries out a command at `now`; `serve` and `demo` are not its business.
@@ -147,8 +140,9 @@ impl Invocation {
         let done = match self.command {
             Command::Repository(command) => command.run(&app, output).await,
             Command::Content(command) => command.run(&app, (self.declared, &progress), output).await,
-            Command::Remote(command) => command.run(&app, output).await,
+            Command::Remote(command) => command.run(&app, self.declared, output).await,
             Command::Sync(sync) => sync.run(&app, &progress, output).await,
+            Command::Fetch(fetch) => fetch.run(&app, &progress, output).await,
             Command::Publish(publish) => publish.run(&app, (self.declared, &progress), output).await,
             Command::Publication(command) => command.run(&app, output).await,
             Command::Distribution(command) => command.run(&app, output).await,
@@ -185,9 +179,7 @@ impl Verify {
             }
             let (artifacts, bytes) = (verified.artifacts, verified.bytes);
             if verified.problems.is_empty() {
-                output.line(&format!(
-                    "{artifacts} artifacts of {bytes} bytes are as they should be"
-                ))?;
+                output.line(&format!("{artifacts} artifacts of {bytes} bytes are as they should be"))?;
             }
         }
         match verified.problems.len() {

@@ -39,17 +39,13 @@ impl Output {
             }
         }
         let line = |cells: [&str; N]| {
-            let padded: String = cells
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:width$}  "))
-                .collect();
+            let padded: String =
+                cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
             padded.trim_end().to_owned()
         };
         self.write(|out| {
             writeln!(out, "{}", line(heading))?;
-            rows.iter()
-                .try_for_each(|row| writeln!(out, "{}", line(row.each_ref().map(String::as_str))))
+            rows.iter().try_for_each(|row| writeln!(out, "{}", line(row.each_ref().map(String::as_str))))
         })
     }
 
@@ -94,10 +90,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Setting(_) => "as in --set origin=Example, or --set suites.bookworm.codename=bookworm".into(),
         Error::Listen { .. } => "choose another address with --listen".into(),
         Error::Problems(_) => "add or sync the files again: what is missing is stored anew".into(),
-        Error::Core(Core::NotFound {
-            what: what @ ("repository" | "distribution" | "remote"),
-            ..
-        }) => {
+        Error::Core(Core::NotFound { what: what @ ("repository" | "distribution" | "remote"), .. }) => {
             format!("`debpoint {what} list` shows what there is")
         }
         Error::Core(Core::NotFound { what: "content", .. }) => {

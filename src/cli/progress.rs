@@ -23,12 +23,7 @@ struct State {
 
 impl Bars {
     pub(super) fn new() -> Bars {
-        Bars {
-            state: Mutex::new(State {
-                begun: Instant::now(),
-                bar: ProgressBar::hidden(),
-            }),
-        }
+        Bars { state: Mutex::new(State { begun: Instant::now(), bar: ProgressBar::hidden() }) }
     }
 
     /// Takes the bar away.

@@ -46,10 +46,7 @@ impl Publish {
         (options, progress): (Map<String, Value>, &Bars),
         output: &Output,
     ) -> Result<()> {
-        let request = PublishRequest {
-            checkpoint: self.checkpoint,
-            options,
-        };
+        let request = PublishRequest { checkpoint: self.checkpoint, options };
         let publication = app.engine.publish(&self.name, request, progress).await?;
         progress.clear();
         if self.json {
@@ -72,11 +69,7 @@ impl Command {
         }
         let row = |publication: &checkpoint_core::model::Publication| {
             let checkpoint = if publication.checkpoint { "yes" } else { "no" };
-            [
-                publication.time.to_string(),
-                publication.version.to_string(),
-                checkpoint.to_owned(),
-            ]
+            [publication.time.to_string(), publication.version.to_string(), checkpoint.to_owned()]
         };
         let rows: Vec<_> = publications.iter().map(row).collect();
         output.table(["TIME", "VERSION", "CHECKPOINT"], &rows)

@@ -1,14 +1,15 @@
 //! `debpoint remote …` and `debpoint sync`.
 
-use checkpoint_core::engine::{SyncMode, SyncRequest};
+use checkpoint_core::engine::SyncRequest;
 use checkpoint_core::name::Name;
+use checkpoint_core::plugin::SyncMode;
 use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
 
 use super::content::sentence;
 use super::output::Output;
 use super::progress::Bars;
 use super::repository::List;
-use super::settings;
 use crate::app::App;
 use crate::error::Result;
 
@@ -20,20 +21,17 @@ pub enum Command {
     List(List),
 }
 
-/// Options of `remote create`.
+/// Options of `remote create`; those that plugins declare come on top.
 #[derive(Args)]
 pub struct Create {
     /// The remote's name.
     name: Name,
-    /// The kind of content, such as file.
+    /// The kind of content, such as deb or file.
     #[arg(long = "type", value_name = "TYPE")]
     plugin: String,
-    /// Where it is; for a file remote the URL of its PULP_MANIFEST.
+    /// Where it is: for deb what stands before /dists/, for file the URL of its PULP_MANIFEST.
     #[arg(long)]
     url: String,
-    /// Set an option of the remote.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
 }
 
 /// Options of `sync`.
@@ -44,28 +42,43 @@ pub struct Sync {
     /// The remote, if not the repository's own.
     #[arg(long)]
     remote: Option<Name>,
-    /// Remove what the remote does not have.
+    /// Remove what the remote does not have where it has something; the default for deb.
     #[arg(long)]
     mirror: bool,
-    /// Keep what the remote does not have; the default.
+    /// Keep what the remote does not have; the default for file.
     #[arg(long, conflicts_with = "mirror")]
     additive: bool,
+    /// Leave out files that cannot be had, and say which, rather than make no new version.
+    #[arg(long)]
+    skip_broken: bool,
+    /// Take it even if the upstream has gone back in time, has expired, or has changed its name.
+    #[arg(long)]
+    accept_change: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `fetch`.
+#[derive(Args)]
+pub struct Fetch {
+    /// The repository's name.
+    name: Name,
+}
+
+impl Fetch {
+    pub(super) async fn run(self, app: &App, progress: &Bars, output: &Output) -> Result<()> {
+        let fetched = app.engine.fetch_missing(&self.name, progress).await?;
+        progress.clear();
+        output.line(&format!("{fetched} files fetched; repository '{}' lacks none", self.name))
+    }
 }
 
 impl Command {
-    pub(super) async fn run(self, app: &App, output: &Output) -> Result<()> {
+    pub(super) async fn run(self, app: &App, declared: Map<String, Value>, output: &Output) -> Result<()> {
         match self {
-            Command::Create(Create {
-                name,
-                plugin,
-                url,
-                settings,
-            }) => {
-                let kind = app.engine.registry().get(&plugin)?.declaration().remote;
-                let options = kind.map(|kind| settings::options(&settings, &kind)).transpose()?;
-                app.engine
-                    .create_remote(&name, &plugin, &url, options.unwrap_or_default())
-                    .await?;
+            Command::Create(Create { name, plugin, url }) => {
+                app.engine.create_remote(&name, &plugin, &url, declared).await?;
                 output.line(&format!("created remote '{name}'"))
             }
             Command::List(List { json }) => {
@@ -85,17 +98,22 @@ impl Command {
 
 impl Sync {
     pub(super) async fn run(self, app: &App, progress: &Bars, output: &Output) -> Result<()> {
-        let mode = if self.mirror {
-            SyncMode::Mirror
-        } else {
-            SyncMode::Additive
+        let mode = match (self.mirror, self.additive) {
+            (true, _) => Some(SyncMode::Mirror),
+            (_, true) => Some(SyncMode::Additive),
+            _ => None,
         };
-        let request = SyncRequest {
-            remote: self.remote,
-            mode,
-        };
-        let modified = app.engine.sync(&self.name, request, progress).await?;
+        let (skip_broken, accept_change) = (self.skip_broken, self.accept_change);
+        let request = SyncRequest { remote: self.remote, mode, skip_broken, accept_change };
+        let synced = app.engine.sync(&self.name, request, progress).await?;
         progress.clear();
-        output.line(&sentence(&self.name, &modified))
+        if self.json {
+            return output.json(&synced);
+        }
+        synced.remarks.iter().for_each(|remark| output.note(remark));
+        if synced.unchanged {
+            return output.line(&format!("the upstream of '{}' is what it was", self.name));
+        }
+        output.line(&format!("{}; {} files fetched", sentence(&self.name, &synced.modified), synced.fetched))
     }
 }

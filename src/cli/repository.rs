@@ -106,10 +106,7 @@ impl Command {
 impl Change {
     fn resolve(self, app: &App, plugin: &str) -> Result<RepositoryChange> {
         let kind = app.engine.registry().get(plugin)?.declaration().repository;
-        Ok(RepositoryChange {
-            options: settings::options(&self.settings, &kind)?,
-            remote: self.remote,
-        })
+        Ok(RepositoryChange { options: settings::options(&self.settings, &kind)?, remote: self.remote })
     }
 }
 

@@ -10,9 +10,7 @@ use crate::error::{Error, Result};
 pub(super) fn options(settings: &[String], kind: &OptionsType) -> Result<Map<String, Value>> {
     let mut options = Map::new();
     for setting in settings {
-        let (key, value) = setting
-            .split_once('=')
-            .ok_or_else(|| Error::Setting(setting.clone()))?;
+        let (key, value) = setting.split_once('=').ok_or_else(|| Error::Setting(setting.clone()))?;
         let path: Vec<&str> = key.split('.').collect();
         if path.iter().any(|name| name.is_empty()) {
             return Err(Error::Setting(setting.clone()));
@@ -32,14 +30,7 @@ fn typed(path: &[&str], value: &str, kind: &OptionsType) -> Value {
         insert(&mut alone, path, value.clone());
         kind.check("options", &Value::Object(alone)).is_ok()
     };
-    let words = || {
-        Value::Array(
-            value
-                .split(',')
-                .map(|word| Value::String(word.trim().to_owned()))
-                .collect(),
-        )
-    };
+    let words = || Value::Array(value.split(',').map(|word| Value::String(word.trim().to_owned())).collect());
     let json = serde_json::from_str::<Value>(value).ok();
     let candidates = [Some(text.clone()), json, Some(words())];
     candidates.into_iter().flatten().find(fits).unwrap_or(text)
@@ -52,9 +43,7 @@ fn insert(options: &mut Map<String, Value>, path: &[&str], value: Value) {
             options.insert((*name).to_owned(), value);
         }
         [name, rest @ ..] => {
-            let inner = options
-                .entry((*name).to_owned())
-                .or_insert_with(|| Value::Object(Map::new()));
+            let inner = options.entry((*name).to_owned()).or_insert_with(|| Value::Object(Map::new()));
             if !inner.is_object() {
                 *inner = Value::Object(Map::new());
             }
@@ -71,11 +60,7 @@ mod tests {
 
     fn deb(settings: &[&str]) -> Value {
         let settings: Vec<String> = settings.iter().map(|setting| setting.to_string()).collect();
-        let kind = crate::plugins::registry()
-            .get("deb")
-            .unwrap()
-            .declaration()
-            .repository;
+        let kind = crate::plugins::registry().get("deb").unwrap().declaration().repository;
         let options = Value::Object(options(&settings, &kind).unwrap());
         kind.check("options", &options).unwrap();
         options
@@ -99,11 +84,7 @@ mod tests {
 
     #[test]
     fn a_setting_without_an_equals_sign_or_name_is_refused() {
-        let kind = crate::plugins::registry()
-            .get("deb")
-            .unwrap()
-            .declaration()
-            .repository;
+        let kind = crate::plugins::registry().get("deb").unwrap().declaration().repository;
         for setting in ["origin", "=x", "suites..x=y"] {
             assert!(options(&[setting.to_owned()], &kind).is_err(), "{setting}");
         }

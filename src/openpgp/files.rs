@@ -30,10 +30,7 @@ pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
 /// Fails with [`Error::Io`].
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let doing = "read the key file";
-    let mode = std::fs::metadata(path)
-        .map_err(Error::io(doing, path))?
-        .permissions()
-        .mode();
+    let mode = std::fs::metadata(path).map_err(Error::io(doing, path))?.permissions().mode();
     if mode & 0o077 != 0 {
         tracing::warn!(
             path = %path.display(),
@@ -62,23 +59,15 @@ pub(super) fn create(dir: &Path, name: &str, bytes: &[u8]) -> Result<bool> {
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)
         .map_err(Error::io(doing, dir))?;
-    file.write_all(bytes)
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(Error::io(doing, dir))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(doing, dir))?;
     match file.persist_noclobber(dir.join(name)) {
         Ok(_) => {}
         Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => return Ok(false),
         Err(refused) => return Err(Error::io(doing, dir)(refused.error)),
     }
     // The parent, too: the directory may be as new as the file.
-    for place in dir
-        .ancestors()
-        .take(2)
-        .filter(|place| !place.as_os_str().is_empty())
-    {
-        File::open(place)
-            .and_then(|open| open.sync_all())
-            .map_err(Error::io(doing, place))?;
+    for place in dir.ancestors().take(2).filter(|place| !place.as_os_str().is_empty()) {
+        File::open(place).and_then(|open| open.sync_all()).map_err(Error::io(doing, place))?;
     }
     Ok(true)
 }

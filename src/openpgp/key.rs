@@ -39,9 +39,7 @@ impl FromStr for KeyAlgorithm {
         match text {
             "ed25519" => Ok(KeyAlgorithm::Ed25519),
             "rsa4096" => Ok(KeyAlgorithm::Rsa4096),
-            _ => Err(Error::Invalid(format!(
-                "there is no key algorithm '{text}', use ed25519 or rsa4096"
-            ))),
+            _ => Err(Error::Invalid(format!("there is no key algorithm '{text}', use ed25519 or rsa4096"))),
         }
     }
 }
@@ -115,10 +113,7 @@ impl Key {
     pub(super) fn parse(bytes: &[u8]) -> Result<Key, Reason> {
         // A parser stops at the end of the first armored block; a second key must not be lost in silence.
         let begin = b"-----BEGIN PGP ";
-        let blocks = bytes
-            .windows(begin.len())
-            .filter(|window| window == begin)
-            .count();
+        let blocks = bytes.windows(begin.len()).filter(|window| window == begin).count();
         let mut certs = CertParser::from_bytes(bytes).map_err(|_| "it is not an OpenPGP key".to_owned())?;
         match (certs.next(), certs.next()) {
             (Some(Ok(cert)), None) if blocks <= 1 => Key::examine(cert),
@@ -147,15 +142,10 @@ impl Key {
         let valid = cert
             .with_policy(&policy, newest_statement(&cert))
             .map_err(|error| format!("apt's verifiers refuse it: {}", error.root_cause()))?;
-        let user_id = valid
-            .primary_userid()
-            .map_err(|_| "it has no valid user id".to_owned())?;
+        let user_id = valid.primary_userid().map_err(|_| "it has no valid user id".to_owned())?;
         let signing = signing_key(&valid).ok_or_else(|| why_none_signs(&valid))?;
         let (algorithm, weak) = accepted(signing.key())?;
-        let expires = [
-            valid.primary_key().key_expiration_time(),
-            signing.key_expiration_time(),
-        ];
+        let expires = [valid.primary_key().key_expiration_time(), signing.key_expiration_time()];
         let info = KeyInfo {
             fingerprint: cert.fingerprint().to_hex(),
             user_id: String::from_utf8_lossy(user_id.userid().value()).replace(char::is_control, "\u{fffd}"),
@@ -178,11 +168,7 @@ impl Key {
 
     /// Armored, with the secret: for its file only.
     pub(super) fn armored_secret(&self) -> Result<Vec<u8>, Reason> {
-        self.cert
-            .as_tsk()
-            .armored()
-            .to_vec()
-            .map_err(|error| error.root_cause().to_string())
+        self.cert.as_tsk().armored().to_vec().map_err(|error| error.root_cause().to_string())
     }
 
     /// The key pair whose signature made at `time` verifies. Fails if the key does not exist yet or has
@@ -196,32 +182,17 @@ impl Key {
             return Err("it has expired".to_owned());
         }
         let policy = policy();
-        let valid = self
-            .cert
-            .with_policy(&policy, time)
-            .map_err(|error| error.root_cause().to_string())?;
+        let valid = self.cert.with_policy(&policy, time).map_err(|error| error.root_cause().to_string())?;
         let key = signing_key(&valid).ok_or_else(|| why_none_signs(&valid))?;
-        key.key()
-            .clone()
-            .into_keypair()
-            .map_err(|error| error.root_cause().to_string())
+        key.key().clone().into_keypair().map_err(|error| error.root_cause().to_string())
     }
 
     /// Logs what its owner should know before it hurts.
     pub(super) fn warn(&self) {
-        let KeyInfo {
-            fingerprint,
-            algorithm,
-            expires,
-            ..
-        } = &self.info;
+        let KeyInfo { fingerprint, algorithm, expires, .. } = &self.info;
         if let Some(expires) = expires {
-            let date = i64::try_from(*expires)
-                .ok()
-                .and_then(|secs| DateTime::<Utc>::from_timestamp(secs, 0));
-            let date = date.map_or_else(String::new, |date| {
-                date.to_rfc3339_opts(SecondsFormat::Secs, true)
-            });
+            let date = i64::try_from(*expires).ok().and_then(|secs| DateTime::<Utc>::from_timestamp(secs, 0));
+            let date = date.map_or_else(String::new, |date| date.to_rfc3339_opts(SecondsFormat::Secs, true));
             tracing::warn!(
                 %fingerprint,
                 "this signing key expires at {date}; from then on gpgv (Debian 12) refuses what it signed before",
@@ -241,10 +212,7 @@ fn accepted<P: KeyParts, R: KeyRole>(key: &KeyPacket<P, R>) -> Result<(String, b
             return Ok((format!("RSA {}", n.bits()), n.bits() < RSA_STRONG_BITS));
         }
         mpi::PublicKey::RSA { n, .. } => format!("RSA {}", n.bits()),
-        mpi::PublicKey::EdDSA {
-            curve: Curve::Ed25519,
-            ..
-        } => return Ok(("Ed25519".to_owned(), false)),
+        mpi::PublicKey::EdDSA { curve: Curve::Ed25519, .. } => return Ok(("Ed25519".to_owned(), false)),
         mpi::PublicKey::ECDSA { curve, .. } => match curve {
             Curve::NistP256 => return Ok(("NIST P-256".to_owned(), false)),
             Curve::NistP384 => return Ok(("NIST P-384".to_owned(), false)),
@@ -272,16 +240,9 @@ fn policy() -> StandardPolicy<'static> {
 /// When the owner last said something about the key. To judge a key as of then takes in all there is to know
 /// without asking the clock.
 fn newest_statement(cert: &Cert) -> SystemTime {
-    let keys = cert
-        .keys()
-        .flat_map(|key| key.self_signatures().collect::<Vec<_>>());
-    let users = cert
-        .userids()
-        .flat_map(|user| user.self_signatures().collect::<Vec<_>>());
-    let newest = keys
-        .chain(users)
-        .filter_map(|signature| signature.signature_creation_time())
-        .max();
+    let keys = cert.keys().flat_map(|key| key.self_signatures().collect::<Vec<_>>());
+    let users = cert.userids().flat_map(|user| user.self_signatures().collect::<Vec<_>>());
+    let newest = keys.chain(users).filter_map(|signature| signature.signature_creation_time()).max();
     newest.unwrap_or_else(|| cert.primary_key().key().creation_time())
 }
 

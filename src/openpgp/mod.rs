@@ -6,6 +6,7 @@
 
 mod files;
 mod key;
+mod verify;
 
 use std::fmt;
 use std::io::Write as _;
@@ -22,6 +23,7 @@ use sequoia_openpgp::types::HashAlgorithm;
 
 use key::Key;
 pub use key::{KeyAlgorithm, KeyInfo};
+pub use verify::{SequoiaVerifier, armored_keys};
 
 /// The user id of a key nobody named.
 pub const DEFAULT_USER_ID: &str = "debpoint archive signing key";
@@ -101,11 +103,7 @@ impl Keyring {
     pub fn import(dir: &Path, armored_or_binary: &[u8]) -> Result<KeyInfo> {
         let key = Key::parse(armored_or_binary)
             .map_err(|reason| Error::Invalid(format!("cannot import the key: {reason}")))?;
-        if Keyring::open(dir)?
-            .infos
-            .iter()
-            .any(|known| known.fingerprint == key.info().fingerprint)
-        {
+        if Keyring::open(dir)?.infos.iter().any(|known| known.fingerprint == key.info().fingerprint) {
             return Err(already_exists(key.info()));
         }
         key.warn();
@@ -167,14 +165,9 @@ impl Signer for Keyring {
     /// line of more than 19,990 bytes.
     fn clearsign(&self, text: &[u8], time: SystemTime) -> Result<Vec<u8>> {
         if text.contains(&b'\r') {
-            return Err(Error::Invalid(
-                "a text with carriage returns cannot be signed in clear".to_owned(),
-            ));
+            return Err(Error::Invalid("a text with carriage returns cannot be signed in clear".to_owned()));
         }
-        if text
-            .split(|byte| *byte == b'\n')
-            .any(|line| line.len() > LONGEST_LINE)
-        {
+        if text.split(|byte| *byte == b'\n').any(|line| line.len() > LONGEST_LINE) {
             let reason =
                 format!("a text with a line of more than {LONGEST_LINE} bytes cannot be signed in clear");
             return Err(Error::Invalid(reason));
@@ -227,10 +220,7 @@ fn write_signed(
         Form::Cleartext => signer.cleartext(),
         Form::Detached => signer.detached(),
     };
-    let mut sink = signer
-        .hash_algo(HashAlgorithm::SHA512)?
-        .creation_time(time)
-        .build()?;
+    let mut sink = signer.hash_algo(HashAlgorithm::SHA512)?.creation_time(time).build()?;
     sink.write_all(data)?;
     sink.finalize()?;
     Ok(out)
@@ -253,15 +243,11 @@ fn store(dir: &Path, key: &Key) -> Result<KeyInfo> {
 }
 
 fn armored_secret(key: &Key) -> Result<Vec<u8>> {
-    key.armored_secret()
-        .map_err(|reason| Error::Signing(format!("cannot write the key: {reason}")))
+    key.armored_secret().map_err(|reason| Error::Signing(format!("cannot write the key: {reason}")))
 }
 
 fn already_exists(info: &KeyInfo) -> Error {
-    Error::AlreadyExists {
-        what: "key",
-        name: info.fingerprint.clone(),
-    }
+    Error::AlreadyExists { what: "key", name: info.fingerprint.clone() }
 }
 
 fn no_key() -> Error {

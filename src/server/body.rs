@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use checkpoint_core::artifacts::ArtifactStore;
 use checkpoint_core::digest::Sha256;
-use checkpoint_core::engine::ServedFile;
+use checkpoint_core::engine::{ByteSource, Engine, OnDemand, ServedFile};
 use checkpoint_core::{Error, Result};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -35,20 +35,29 @@ pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
 /// Reads artifacts, and remembers small ones.
 pub(super) struct Reader {
     store: ArtifactStore,
+    on_demand: OnDemand,
     small: Cache<Sha256, Bytes>,
 }
 
 impl Reader {
-    pub(super) fn new(store: ArtifactStore) -> Reader {
+    pub(super) fn new(engine: Engine) -> Reader {
         let weight = |_: &Sha256, bytes: &Bytes| bytes.len() as u32 + 128;
         Reader {
-            store,
+            store: engine.store().clone(),
+            on_demand: OnDemand::new(engine),
             small: Cache::builder().weigher(weight).max_capacity(MEMORY).build(),
         }
     }
 
     /// The bytes of `file` in `range`, which must lie inside it. An error means that none were sent.
     pub(super) async fn read(&self, file: &ServedFile, range: Range<u64>) -> Result<Body> {
+        if !file.held
+            && self.small.get(&file.sha256).is_none()
+            && let ByteSource::Coming(incoming) = self.on_demand.open(file.sha256, file.size).await?
+        {
+            let pieces = incoming.stream(range).map_err(io::Error::other);
+            return Ok(Either::Right(StreamBody::new(pieces.map_ok(Frame::data).boxed())));
+        }
         if file.size <= SMALL {
             let bytes = match self.small.get(&file.sha256) {
                 Some(bytes) => bytes,
@@ -62,12 +71,7 @@ impl Reader {
                 let opened = tokio::task::spawn_blocking(open).await;
                 pieces_of(Arc::new(opened.map_err(stopped)??), range).boxed()
             }
-            None => self
-                .store
-                .stream(&file.sha256, range)
-                .await?
-                .map_err(io::Error::other)
-                .boxed(),
+            None => self.store.stream(&file.sha256, range).await?.map_err(io::Error::other).boxed(),
         };
         Ok(Either::Right(StreamBody::new(pieces.map_ok(Frame::data).boxed())))
     }
@@ -100,9 +104,7 @@ fn pieces_of(file: Arc<File>, range: Range<u64>) -> impl futures_util::Stream<It
                 file.read_exact_at(&mut piece, rest.start)?;
                 Ok::<_, io::Error>(Bytes::from(piece))
             };
-            let piece = tokio::task::spawn_blocking(read)
-                .await
-                .map_err(io::Error::other)??;
+            let piece = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
             Ok(Some((piece, end..rest.end)))
         }
     })

@@ -28,20 +28,14 @@ pub(super) struct ContentServer {
 
 impl ContentServer {
     pub(super) fn new(engine: Engine) -> ContentServer {
-        ContentServer {
-            reader: Reader::new(engine.store().clone()),
-            resolver: Resolver::new(engine),
-        }
+        ContentServer { reader: Reader::new(engine.clone()), resolver: Resolver::new(engine) }
     }
 
     /// Answers a request; whatever goes wrong becomes an answer too.
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let head = request.method() == Method::HEAD;
         if !head && request.method() != Method::GET {
-            let mut answer = text(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "only GET and HEAD are served here",
-            );
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here");
             set(&mut answer, header::ALLOW, "GET, HEAD");
             return answer;
         }
@@ -76,10 +70,9 @@ impl ContentServer {
                 answer
             }
             Ok(Resolution::AddSlash) => redirect(StatusCode::MOVED_PERMANENTLY, &format!("{url_path}/")),
-            Ok(Resolution::Moved(path)) => redirect(
-                StatusCode::MOVED_PERMANENTLY,
-                &format!("{CONTENT_PREFIX}{}", encode_path(&path)),
-            ),
+            Ok(Resolution::Moved(path)) => {
+                redirect(StatusCode::MOVED_PERMANENTLY, &format!("{CONTENT_PREFIX}{}", encode_path(&path)))
+            }
             Ok(Resolution::NotFound(why)) => not_found(&why),
             Err(error) => failure(&error, url_path),
         }
@@ -128,23 +121,11 @@ fn describe_bytes(answer: &mut Response<Body>, path: &str, size: u64, range: Opt
         (status, Some(range)) => {
             set(answer, header::CONTENT_TYPE, content_type(path));
             set(answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-            set(
-                answer,
-                header::CONTENT_LENGTH,
-                &(range.end - range.start).to_string(),
-            );
-            set(
-                answer,
-                HeaderName::from_static("x-pulp-artifact-size"),
-                &size.to_string(),
-            );
+            set(answer, header::CONTENT_LENGTH, &(range.end - range.start).to_string());
+            set(answer, HeaderName::from_static("x-pulp-artifact-size"), &size.to_string());
             if status == StatusCode::PARTIAL_CONTENT {
                 let last = range.end.saturating_sub(1);
-                set(
-                    answer,
-                    header::CONTENT_RANGE,
-                    &format!("bytes {}-{last}/{size}", range.start),
-                );
+                set(answer, header::CONTENT_RANGE, &format!("bytes {}-{last}/{size}", range.start));
             }
         }
         (_, None) => {}
@@ -199,11 +180,7 @@ fn content_type(path: &str) -> &'static str {
         "dsc" | "txt" | "changes" | "buildinfo" => "text/plain; charset=utf-8",
         "html" => "text/html; charset=utf-8",
         "json" => "application/json",
-        "" if matches!(
-            name,
-            "InRelease" | "Release" | "Packages" | "Sources" | "PULP_MANIFEST"
-        ) =>
-        {
+        "" if matches!(name, "InRelease" | "Release" | "Packages" | "Sources" | "PULP_MANIFEST") => {
             "text/plain; charset=utf-8"
         }
         _ => "application/octet-stream",
@@ -230,18 +207,18 @@ fn failure(error: &checkpoint_core::Error, path: &str) -> Response<Body> {
     let status = match error.kind() {
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Invalid | Kind::AlreadyExists | Kind::Conflict => StatusCode::BAD_REQUEST,
+        Kind::Upstream => StatusCode::BAD_GATEWAY,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Corrupt | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let cause = std::error::Error::source(error)
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default();
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     tracing::error!(path, "cannot answer: {error}{cause}");
-    // The details are for the log; a client learns what it can do.
-    let mut answer = text(
-        status,
-        &format!("{}: the server cannot answer now\n", status.as_u16()),
-    );
+    // The details are for the log; a client learns what it can do. That an upstream fails is not our secret.
+    let why = match status {
+        StatusCode::BAD_GATEWAY => error.to_string(),
+        _ => "the server cannot answer now".to_owned(),
+    };
+    let mut answer = text(status, &format!("{}: {why}\n", status.as_u16()));
     set(&mut answer, header::CACHE_CONTROL, "no-store");
     answer
 }

@@ -32,21 +32,13 @@ pub struct Server {
 impl Server {
     /// Takes an address such as `127.0.0.1:8080`; port 0 takes a free one.
     pub async fn bind(address: &str) -> Result<Server> {
-        let wrong = |source| Error::Listen {
-            address: address.to_owned(),
-            source,
-        };
-        Ok(Server {
-            listener: TcpListener::bind(address).await.map_err(wrong)?,
-        })
+        let wrong = |source| Error::Listen { address: address.to_owned(), source };
+        Ok(Server { listener: TcpListener::bind(address).await.map_err(wrong)? })
     }
 
     /// `http://` with the address and port that it has.
     pub fn url(&self) -> Result<String> {
-        let wrong = |source| Error::Listen {
-            address: "its socket".into(),
-            source,
-        };
+        let wrong = |source| Error::Listen { address: "its socket".into(), source };
         Ok(format!("http://{}", self.listener.local_addr().map_err(wrong)?))
     }
 
@@ -75,10 +67,7 @@ impl Server {
         }
         drop(self.listener);
         if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-            tracing::warn!(
-                "some requests were not finished within {} seconds",
-                GRACE.as_secs()
-            );
+            tracing::warn!("some requests were not finished within {} seconds", GRACE.as_secs());
         }
     }
 }

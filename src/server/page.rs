@@ -6,12 +6,7 @@ use checkpoint_core::engine::Page;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Everything but what never needs encoding in a path (RFC 3986 section 2.3).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// The column in which dates begin.
 const COLUMN: usize = 100;
 
@@ -85,25 +80,10 @@ mod tests {
     fn a_page_has_the_shape_that_scripts_know() {
         let modified = Some(Timestamp::from_unix(1_742_306_682));
         let entries = vec![
-            Entry {
-                name: "a&b c+.iso".into(),
-                modified,
-                size: Some(1234),
-            },
-            Entry {
-                name: "dir/".into(),
-                modified: None,
-                size: None,
-            },
+            Entry { name: "a&b c+.iso".into(), modified, size: Some(1234) },
+            Entry { name: "dir/".into(), modified: None, size: None },
         ];
-        let html = render(
-            "/pulp/content/<x>/",
-            &Page {
-                entries,
-                freshness: Freshness::Changing,
-            },
-            false,
-        );
+        let html = render("/pulp/content/<x>/", &Page { entries, freshness: Freshness::Changing }, false);
         let padding = " ".repeat(100 - "a&amp;b c+.iso".len());
         let directory = " ".repeat(96);
         assert_eq!(
@@ -120,17 +100,9 @@ mod tests {
 
     #[test]
     fn sizes_are_decimal() {
-        let sizes = [
-            (0, "0 Bytes"),
-            (1, "1 Byte"),
-            (999, "999 Bytes"),
-            (1000, "1.0 kB"),
-            (999_949, "999.9 kB"),
-        ];
-        for (size, text) in sizes
-            .into_iter()
-            .chain([(999_950, "1.0 MB"), (3_400_000, "3.4 MB")])
-        {
+        let sizes =
+            [(0, "0 Bytes"), (1, "1 Byte"), (999, "999 Bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB")];
+        for (size, text) in sizes.into_iter().chain([(999_950, "1.0 MB"), (3_400_000, "3.4 MB")]) {
             assert_eq!(human_size(size), text);
         }
     }

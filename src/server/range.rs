@@ -58,10 +58,7 @@ mod tests {
         assert_eq!(wanted(Some("bytes=5-99"), 10), Wanted::Part(5..10));
         assert_eq!(wanted(Some("bytes=-3"), 10), Wanted::Part(7..10));
         assert_eq!(wanted(Some("bytes=-99"), 10), Wanted::Part(0..10));
-        assert_eq!(
-            wanted(Some("bytes=0-18446744073709551615"), 10),
-            Wanted::Part(0..10)
-        );
+        assert_eq!(wanted(Some("bytes=0-18446744073709551615"), 10), Wanted::Part(0..10));
     }
 
     #[test]
@@ -75,15 +72,8 @@ mod tests {
 
     #[test]
     fn a_range_that_is_not_understood_is_ignored() {
-        let headers = [
-            "items=0-1",
-            "bytes=a-b",
-            "bytes=",
-            "bytes=-",
-            "bytes=5-4",
-            "bytes=0-1,3-4",
-            "bytes=+1-2",
-        ];
+        let headers =
+            ["items=0-1", "bytes=a-b", "bytes=", "bytes=-", "bytes=5-4", "bytes=0-1,3-4", "bytes=+1-2"];
         for header in headers {
             assert_eq!(wanted(Some(header), 10), Wanted::All, "{header}");
         }

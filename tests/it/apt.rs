@@ -26,20 +26,13 @@ fn real_packages(debpoint: &Debpoint, names: &[&str]) -> Option<Vec<String>> {
     let directory = debpoint.path("real");
     std::fs::create_dir_all(&directory).unwrap();
     let mut download = Command::new("apt-get");
-    download
-        .args(["-q", "-o", "APT::Sandbox::User=root", "download"])
-        .args(names)
-        .current_dir(&directory);
+    download.args(["-q", "-o", "APT::Sandbox::User=root", "download"]).args(names).current_dir(&directory);
     let downloaded = download.output().is_ok_and(|output| output.status.success());
     if !peer("an archive to download real packages from", downloaded) {
         return None;
     }
     let files = std::fs::read_dir(&directory).unwrap();
-    Some(
-        files
-            .map(|file| file.unwrap().path().to_str().unwrap().to_owned())
-            .collect(),
-    )
+    Some(files.map(|file| file.unwrap().path().to_str().unwrap().to_owned()).collect())
 }
 
 /// Apart from InRelease, every index was asked for by its hash.
@@ -48,10 +41,7 @@ fn only_by_hash(said: &Said) {
     let plain = |path: &&&str| {
         path.contains("/dists/") && !path.contains("/by-hash/SHA256/") && !path.ends_with("/InRelease")
     };
-    assert!(
-        requests.iter().any(|path| path.contains("/by-hash/SHA256/")),
-        "{requests:?}"
-    );
+    assert!(requests.iter().any(|path| path.contains("/by-hash/SHA256/")), "{requests:?}");
     assert_eq!(requests.iter().find(plain), None, "{requests:?}");
 }
 
@@ -68,10 +58,7 @@ fn two_checkpoints(debpoint: &Debpoint) -> [String; 2] {
     }
     let first = debpoint.publish("vendor", true);
     std::thread::sleep(Duration::from_secs(2));
-    let new = debpoint.file(
-        "tool_1.1_amd64.deb",
-        deb_with("tool", "1.1", "amd64", "Depends: tool-data\n"),
-    );
+    let new = debpoint.file("tool_1.1_amd64.deb", deb_with("tool", "1.1", "amd64", "Depends: tool-data\n"));
     debpoint.ok(&[&["content", "add", "vendor", &new], &suite[..]].concat());
     [first, debpoint.publish("vendor", true)]
 }
@@ -97,17 +84,8 @@ fn apt_installs_the_version_of_each_date() {
         let apt = Apt::new(&pin);
         only_by_hash(&apt.update().clean());
         let again = apt.update().clean();
-        assert!(
-            again.text.contains("\nHit:1 ") || again.text.starts_with("Hit:1 "),
-            "{}",
-            again.text
-        );
-        assert_eq!(
-            again.requests().len(),
-            1,
-            "one request learns that nothing changed: {}",
-            again.text
-        );
+        assert!(again.text.contains("\nHit:1 ") || again.text.starts_with("Hit:1 "), "{}", again.text);
+        assert_eq!(again.requests().len(), 1, "one request learns that nothing changed: {}", again.text);
         assert!(apt.names().contains(&"tool".to_owned()), "{date:?}");
         assert_eq!(apt.download("tool"), expected, "{date:?}");
     }
@@ -117,21 +95,13 @@ fn apt_installs_the_version_of_each_date() {
 }
 
 fn real_packages_install(debpoint: &Debpoint, date: &str) {
-    if !debpoint
-        .ok(&["content", "list", "vendor"])
-        .contains("debian-archive-keyring")
-    {
+    if !debpoint.ok(&["content", "list", "vendor"]).contains("debian-archive-keyring") {
         return;
     }
     let apt = Apt::new(&debpoint.ok(&["pin", "vendor-dated", date]));
     apt.update().clean();
     let archives = apt.download("debian-archive-keyring");
-    assert!(
-        archives
-            .iter()
-            .any(|file| file.starts_with("debian-archive-keyring_")),
-        "{archives:?}"
-    );
+    assert!(archives.iter().any(|file| file.starts_with("debian-archive-keyring_")), "{archives:?}");
     let file = apt.path("var/cache/apt/archives").join(&archives[0]);
     let checked = Command::new("dpkg-deb").arg("-I").arg(&file).output().unwrap();
     assert!(checked.status.success());
@@ -139,9 +109,7 @@ fn real_packages_install(debpoint: &Debpoint, date: &str) {
 
 fn a_date_in_between_is_the_one_before(debpoint: &Debpoint, first: &str) {
     let between = after(first, 1);
-    let pin = debpoint
-        .ok(&["pin", "vendor-dated", first])
-        .replace(first, &between);
+    let pin = debpoint.ok(&["pin", "vendor-dated", first]).replace(first, &between);
     let apt = Apt::new(&pin);
     let said = apt.update().clean();
     assert!(said.text.contains("301 Moved Permanently"), "{}", said.text);
@@ -149,9 +117,7 @@ fn a_date_in_between_is_the_one_before(debpoint: &Debpoint, first: &str) {
 }
 
 fn a_future_date_is_not_found(debpoint: &Debpoint, first: &str) {
-    let pin = debpoint
-        .ok(&["pin", "vendor-dated", first])
-        .replace(first, &after(first, 3600));
+    let pin = debpoint.ok(&["pin", "vendor-dated", first]).replace(first, &after(first, 3600));
     let said = Apt::new(&pin).update();
     assert!(!said.ok && said.text.contains("404"), "{}", said.text);
 }
@@ -193,30 +159,16 @@ fn apt_sees_the_fields_that_an_administrator_sets() {
         "suites.trixie.components=main,contrib",
     ];
     let mut update = vec!["repository", "update", "fields"];
-    settings
-        .iter()
-        .for_each(|setting| update.extend(["--set", setting]));
+    settings.iter().for_each(|setting| update.extend(["--set", setting]));
     debpoint.ok(&update);
     let file = debpoint.file("aa.deb", deb_with("aa", "2:1~rc1+b1", "amd64", ""));
-    debpoint.ok(&[
-        "content",
-        "add",
-        "fields",
-        &file,
-        "--suite",
-        "trixie",
-        "--component",
-        "contrib",
-    ]);
+    debpoint.ok(&["content", "add", "fields", &file, "--suite", "trixie", "--component", "contrib"]);
     debpoint.publish("fields", true);
     let apt = Apt::new(&debpoint.ok(&["pin", "fields-live"]));
     apt.update().clean();
     let policy = apt.run("apt-cache", &["policy"]).clean().text;
     let release = "release v=13,o=Vendor,a=testing,n=trixie,l=Vendor Tools,c=contrib,b=amd64";
-    assert!(
-        policy.contains(&format!(" 100 http://")) && policy.contains(release),
-        "{policy}"
-    );
+    assert!(policy.contains(" 100 http://") && policy.contains(release), "{policy}");
     assert_eq!(apt.download("aa"), ["aa_2%3a1~rc1+b1_amd64.deb"]);
 }
 
@@ -235,10 +187,8 @@ fn an_update_that_began_before_ten_publishes_ends_after_them() {
     let between = between(&server.url, move || {
         for number in 1..=10 {
             let version = format!("1.{number}");
-            let file = behind.file(
-                &format!("tool_{version}_amd64.deb"),
-                deb_with("tool", &version, "amd64", ""),
-            );
+            let file =
+                behind.file(&format!("tool_{version}_amd64.deb"), deb_with("tool", &version, "amd64", ""));
             behind.ok(&["content", "add", "busy", &file]);
             behind.ok(&["content", "remove", "busy", &format!("tool=1.{}", number - 1)]);
             behind.publish("busy", false);
@@ -247,19 +197,8 @@ fn an_update_that_began_before_ten_publishes_ends_after_them() {
     let pin = debpoint.ok(&["pin", "busy-live"]).replace(&server.url, &between);
     let apt = Apt::new(&pin);
     only_by_hash(&apt.update().clean());
-    assert_eq!(
-        debpoint
-            .json(&["publication", "list", "busy"])
-            .as_array()
-            .unwrap()
-            .len(),
-        11
-    );
-    assert_eq!(
-        apt.download("tool"),
-        ["tool_1.0_amd64.deb"],
-        "what the client has read holds together"
-    );
+    assert_eq!(debpoint.json(&["publication", "list", "busy"]).as_array().unwrap().len(), 11);
+    assert_eq!(apt.download("tool"), ["tool_1.0_amd64.deb"], "what the client has read holds together");
     apt.update().clean();
     assert!(apt.download("tool").contains(&"tool_1.10_amd64.deb".to_owned()));
 }
@@ -289,24 +228,16 @@ fn forward(stream: TcpStream, server: &str, act: &mut Option<impl FnOnce()>) {
                 return;
             }
         }
-        if head.lines().next().is_some_and(|line| line.contains("/by-hash/")) {
-            if let Some(act) = act.take() {
-                act();
-            }
+        let by_hash = head.lines().next().is_some_and(|line| line.contains("/by-hash/"));
+        if let Some(act) = act.take_if(|_| by_hash) {
+            act();
         }
         connection.send(head.as_bytes());
         let answer = connection.answer(false);
-        let headers: String = answer
-            .headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
+        let headers: String =
+            answer.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("HTTP/1.1 {} as it came\r\n{headers}\r\n", answer.status);
-        if reader
-            .get_mut()
-            .write_all(&[head.as_bytes(), &answer.body].concat())
-            .is_err()
-        {
+        if reader.get_mut().write_all(&[head.as_bytes(), &answer.body].concat()).is_err() {
             return;
         }
     }

@@ -25,10 +25,7 @@ impl Site {
         debpoint.repository("site", "file");
         let add = ["content", "add", "site"];
         let (deep, flat): (Vec<_>, Vec<_>) = files.iter().partition(|(path, _)| path.contains('/'));
-        let flat: Vec<_> = flat
-            .iter()
-            .map(|(path, bytes)| debpoint.file(path, bytes))
-            .collect();
+        let flat: Vec<_> = flat.iter().map(|(path, bytes)| debpoint.file(path, bytes)).collect();
         if !flat.is_empty() {
             debpoint.ok(&[&add[..], &flat.iter().map(String::as_str).collect::<Vec<_>>()].concat());
         }
@@ -51,11 +48,7 @@ impl Site {
     fn serve(debpoint: Debpoint) -> Site {
         let time = debpoint.publish("site", true);
         let server = debpoint.serve();
-        Site {
-            debpoint,
-            server,
-            time,
-        }
+        Site { debpoint, server, time }
     }
 
     /// A GET below `site/live/`.

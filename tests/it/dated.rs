@@ -50,12 +50,7 @@ impl Past<'_> {
 fn a_date_shows_what_its_checkpoint_has() {
     let debpoint = repositories();
     let server = debpoint.serve();
-    let past = |kind| Past {
-        kind,
-        server: &server,
-        times: Vec::new(),
-        indices: Vec::new(),
-    };
+    let past = |kind| Past { kind, server: &server, times: Vec::new(), indices: Vec::new() };
     let mut pasts: Vec<_> = KINDS.iter().map(past).collect();
     for n in 0..5 {
         pasts.iter_mut().for_each(|past| past.publish(&debpoint, n));
@@ -71,67 +66,36 @@ fn a_date_shows_what_its_checkpoint_has() {
         a_checkpoint_has_nothing_of_a_later_one(past);
     }
     let restarted = debpoint.serve();
-    pasts
-        .iter()
-        .for_each(|past| another_server_answers_the_same(past, &restarted));
+    pasts.iter().for_each(|past| another_server_answers_the_same(past, &restarted));
 }
 
 fn the_root_lists_the_checkpoints(past: &Past<'_>) {
     let root = past.kind.root();
     let page = past.server.get(&root);
-    assert_eq!(
-        times_on(&page),
-        [past.times[C1].clone(), past.times[C3].clone()],
-        "ascending"
-    );
-    assert!(
-        page.text()
-            .contains(&format!("<h1>Index of /pulp/content/{root}</h1>"))
-    );
+    assert_eq!(times_on(&page), [past.times[C1].clone(), past.times[C3].clone()], "ascending");
+    assert!(page.text().contains(&format!("<h1>Index of /pulp/content/{root}</h1>")));
     let time: Timestamp = past.times[C1].parse().unwrap();
-    let line = format!(
-        "<a href=\"./{time}/\">{time}/</a>{}{}  \n",
-        " ".repeat(83),
-        time.for_listing()
-    );
+    let line = format!("<a href=\"./{time}/\">{time}/</a>{}{}  \n", " ".repeat(83), time.for_listing());
     assert!(page.text().contains(&line), "{}", page.text());
-    assert!(
-        page.header("cache-control").unwrap().contains("max-age=0"),
-        "the next one may come at any time"
-    );
+    assert!(page.header("cache-control").unwrap().contains("max-age=0"), "the next one may come at any time");
 
     let slashless = past.server.get(root.trim_end_matches('/'));
     assert_eq!(target(&slashless), root);
     let head = past.server.request("HEAD", &root, &[]);
-    assert_eq!(
-        (head.status, head.header("content-length")),
-        (200, page.header("content-length"))
-    );
+    assert_eq!((head.status, head.header("content-length")), (200, page.header("content-length")));
 }
 
 fn a_date_is_a_directory(past: &Past<'_>) {
     for which in [C1, C3] {
         let url = past.url(which, "");
         let page = past.server.get(&url);
-        assert!(
-            page.text()
-                .contains(&format!("<h1>Index of /pulp/content/{url}</h1>")),
-            "{}",
-            page.text()
-        );
+        assert!(page.text().contains(&format!("<h1>Index of /pulp/content/{url}</h1>")), "{}", page.text());
         let top = past.kind.index.split('/').next().unwrap();
-        assert!(
-            page.text().contains(&format!("<a href=\"./{top}")),
-            "{}",
-            page.text()
-        );
+        assert!(page.text().contains(&format!("<a href=\"./{top}")), "{}", page.text());
         let slashless = past.server.get(url.trim_end_matches('/'));
         assert_eq!(target(&slashless), url);
         if let Some((directory, _)) = past.kind.index.rsplit_once('/') {
-            assert_eq!(
-                target(&past.get(which, directory)),
-                past.url(which, &format!("{directory}/"))
-            );
+            assert_eq!(target(&past.get(which, directory)), past.url(which, &format!("{directory}/")));
             assert_eq!(past.get(which, &format!("{directory}/")).status, 200);
         }
     }
@@ -158,17 +122,9 @@ fn what_is_no_date_is_not_found(past: &Past<'_>) {
         ".",
     ];
     let mut dates: Vec<String> = texts.map(str::to_owned).to_vec();
-    dates.extend([
-        format!("{checkpoint}foo"),
-        format!("{checkpoint}%20"),
-        checkpoint.replace('Z', ".0Z"),
-    ]);
+    dates.extend([format!("{checkpoint}foo"), format!("{checkpoint}%20"), checkpoint.replace('Z', ".0Z")]);
     // Before the first, and in the future.
-    dates.extend([
-        past.times[N0].clone(),
-        after(&past.times[N0], -1),
-        after(checkpoint, -1),
-    ]);
+    dates.extend([past.times[N0].clone(), after(&past.times[N0], -1), after(checkpoint, -1)]);
     dates.extend([after(&now(), 86_400), after(&now(), 60)]);
     for date in dates {
         for rest in ["", "/", "/none", &format!("/{}", past.kind.index)] {
@@ -199,18 +155,10 @@ fn any_other_time_moves_to_the_checkpoint_before_it(past: &Past<'_>) {
             assert!((1..=300).contains(&age), "{control}");
         }
         let slashless = past.server.get(past.kind.dated(&asked, "").trim_end_matches('/'));
-        assert_eq!(
-            target(&slashless),
-            past.url(expected, ""),
-            "one redirect is enough"
-        );
+        assert_eq!(target(&slashless), past.url(expected, ""), "one redirect is enough");
         let served = past.server.follow(&past.kind.dated(&asked, index));
         assert_eq!(served.body, past.indices[expected], "{asked}");
-        assert_eq!(
-            past.get(expected, index).body,
-            past.indices[expected],
-            "as it was then"
-        );
+        assert_eq!(past.get(expected, index).body, past.indices[expected], "as it was then");
     }
     let listed = |name: &str| past.get(C1, index).text().contains(name);
     assert!(listed(&past.kind.path(0)) && listed(&past.kind.path(1)) && !listed(&past.kind.path(2)));
@@ -223,26 +171,15 @@ fn a_move_keeps_the_rest_of_the_path(past: &Past<'_>) {
         for query in ["", "?", "?a=/b&c"] {
             let moved = past.get(N2, &format!("{written}{query}"));
             let inside = target(&moved).strip_prefix(&past.url(C1, "")).unwrap();
-            assert_eq!(
-                percent_decode_str(inside).decode_utf8().unwrap(),
-                path,
-                "{written}"
-            );
+            assert_eq!(percent_decode_str(inside).decode_utf8().unwrap(), path, "{written}");
             assert_eq!(past.server.get(target(&moved)).body, bytes, "{written}");
-            assert_eq!(
-                past.get(C1, &format!("{written}{query}")).body,
-                bytes,
-                "{written}"
-            );
+            assert_eq!(past.get(C1, &format!("{written}{query}")).body, bytes, "{written}");
         }
     }
     let rest = "there is/none/%252B%25/%2e%2e/é/".replace(' ', "%20");
     let moved = past.get(N2, &rest);
     let inside = target(&moved).strip_prefix(&past.url(C1, "")).unwrap();
-    assert_eq!(
-        percent_decode_str(inside).decode_utf8().unwrap(),
-        "there is/none/%2B%/../é/"
-    );
+    assert_eq!(percent_decode_str(inside).decode_utf8().unwrap(), "there is/none/%2B%/../é/");
     assert_eq!(past.server.get(target(&moved)).status, 404);
 }
 
@@ -252,17 +189,11 @@ fn a_dated_file_is_answered_like_any_other(past: &Past<'_>) {
     let (etag, modified) = (all.header("etag").unwrap(), all.header("last-modified").unwrap());
     let time: Timestamp = past.times[C1].parse().unwrap();
     assert_eq!(modified, time.http_date());
-    assert_eq!(
-        all.header("cache-control"),
-        Some("public, max-age=31536000, immutable")
-    );
+    assert_eq!(all.header("cache-control"), Some("public, max-age=31536000, immutable"));
 
     let head = server.request("HEAD", &url, &[]);
     assert_eq!((head.status, head.header("etag")), (200, Some(etag)));
-    assert_eq!(
-        head.header("content-length"),
-        Some(all.body.len().to_string().as_str())
-    );
+    assert_eq!(head.header("content-length"), Some(all.body.len().to_string().as_str()));
     let part = server.request("GET", &url, &[("Range", "bytes=3-9")]);
     assert_eq!((part.status, &part.body[..]), (206, &all.body[3..10]));
     for (name, value) in [("If-None-Match", etag), ("If-Modified-Since", modified)] {
@@ -278,38 +209,20 @@ fn a_dated_file_is_answered_like_any_other(past: &Past<'_>) {
 
 fn a_checkpoint_has_nothing_of_a_later_one(past: &Past<'_>) {
     let kind = past.kind;
-    for (n, in_c1, in_c3) in [
-        (0, 200, 200),
-        (1, 200, 200),
-        (2, 404, 200),
-        (3, 404, 200),
-        (4, 404, 404),
-    ] {
+    for (n, in_c1, in_c3) in [(0, 200, 200), (1, 200, 200), (2, 404, 200), (3, 404, 200), (4, 404, 404)] {
         let path = escape(&kind.path(n), FEW);
         let live = past.server.get(&kind.live(&path));
-        let statuses = (
-            past.get(C1, &path).status,
-            past.get(C3, &path).status,
-            live.status,
-        );
+        let statuses = (past.get(C1, &path).status, past.get(C3, &path).status, live.status);
         assert_eq!(statuses, (in_c1, in_c3, 200), "{path}");
     }
     for (which, index) in past.indices.iter().enumerate() {
         let digests = Digests::of(index);
         let (sha256, md5) = (digests.sha256.to_string(), digests.md5.to_string());
         for path in [kind.by_hash("SHA256", &sha256), kind.by_hash("MD5Sum", &md5)] {
-            assert_eq!(
-                past.server.get(&kind.live(&path)).body,
-                *index,
-                "live, {which}: {path}"
-            );
+            assert_eq!(past.server.get(&kind.live(&path)).body, *index, "live, {which}: {path}");
             for checkpoint in [C1, C3] {
                 let answer = past.get(checkpoint, &path);
-                assert_eq!(
-                    answer.status,
-                    if checkpoint == which { 200 } else { 404 },
-                    "{which}: {path}"
-                );
+                assert_eq!(answer.status, if checkpoint == which { 200 } else { 404 }, "{which}: {path}");
                 assert!(answer.status == 404 || answer.body == *index);
             }
         }
@@ -322,11 +235,7 @@ fn a_checkpoint_has_nothing_of_a_later_one(past: &Past<'_>) {
 }
 
 fn another_server_answers_the_same(past: &Past<'_>, other: &Server) {
-    let mut urls = vec![
-        past.kind.root(),
-        past.kind.live(""),
-        past.kind.live(past.kind.index),
-    ];
+    let mut urls = vec![past.kind.root(), past.kind.live(""), past.kind.live(past.kind.index)];
     for which in [N0, C1, N2, C3, N4] {
         urls.extend([past.url(which, ""), past.url(which, past.kind.index)]);
         urls.extend((0..5).map(|n| past.url(which, &escape(&past.kind.path(n), FEW))));

@@ -14,12 +14,7 @@ fn kill_at_every_point(debpoint: &Debpoint, args: &[&str]) -> usize {
     let mut killed = 0;
     for step in 1.. {
         let mut command = debpoint.command();
-        let mut child = command
-            .args(args)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(9 * step));
         if child.try_wait().unwrap().is_some() {
             let output = child.wait_with_output().unwrap();
@@ -54,14 +49,8 @@ fn the_store_verifies_clean_after_a_kill_at_any_point_and_the_command_runs_again
     let checkpoints = debpoint.json(&["checkpoint", "list", "vendor"]);
     for checkpoint in checkpoints.as_array().unwrap() {
         let date = checkpoint["time"].as_str().unwrap();
-        let packages = server.get(&format!(
-            "vendor/dated/{date}/dists/stable/main/binary-amd64/Packages"
-        ));
-        assert_eq!(
-            packages.text().matches("Package: p").count(),
-            60,
-            "every checkpoint is whole"
-        );
+        let packages = server.get(&format!("vendor/dated/{date}/dists/stable/main/binary-amd64/Packages"));
+        assert_eq!(packages.text().matches("Package: p").count(), 60, "every checkpoint is whole");
     }
     debpoint.ok(&["verify"]);
 }
@@ -74,11 +63,7 @@ fn ten_writers_and_a_reader_at_once_lose_nothing() {
     let done = AtomicBool::new(false);
     let published = |debpoint: &Debpoint| {
         let list = debpoint.json(&["publication", "list", "shared"]);
-        list.as_array()
-            .unwrap()
-            .iter()
-            .map(|p| p["time"].as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
+        list.as_array().unwrap().iter().map(|p| p["time"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {
         let write = |writer: usize| {
@@ -89,7 +74,7 @@ fn ten_writers_and_a_reader_at_once_lose_nothing() {
                     let file = debpoint.file(&file_name(&name, "1", "all"), deb(&name, "1"));
                     debpoint.ok(&["content", "add", "shared", &file]);
                     if round == 1 {
-                        debpoint.publish("shared", writer % 2 == 0);
+                        debpoint.publish("shared", writer.is_multiple_of(2));
                     }
                 }
             }
@@ -98,11 +83,7 @@ fn ten_writers_and_a_reader_at_once_lose_nothing() {
         let reader = scope.spawn(|| {
             let mut seen = 0;
             while !done.load(Ordering::Relaxed) {
-                let count = debpoint
-                    .json(&["content", "list", "shared"])
-                    .as_array()
-                    .unwrap()
-                    .len();
+                let count = debpoint.json(&["content", "list", "shared"]).as_array().unwrap().len();
                 assert!(count >= seen, "content only grows");
                 seen = count;
                 let answer = server.get("shared/live/dists/stable/main/binary-amd64/Packages");
@@ -113,25 +94,12 @@ fn ten_writers_and_a_reader_at_once_lose_nothing() {
         done.store(true, Ordering::Relaxed);
         reader.join().unwrap();
     });
-    assert_eq!(
-        debpoint
-            .json(&["content", "list", "shared"])
-            .as_array()
-            .unwrap()
-            .len(),
-        30
-    );
+    assert_eq!(debpoint.json(&["content", "list", "shared"]).as_array().unwrap().len(), 30);
     let times = published(&debpoint);
     assert_eq!(times.len(), 10);
-    assert_eq!(
-        times.iter().collect::<BTreeSet<_>>().len(),
-        10,
-        "no two have the same time"
-    );
+    assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), 10, "no two have the same time");
     debpoint.publish("shared", false);
-    let packages = server
-        .get("shared/live/dists/stable/main/binary-amd64/Packages")
-        .text();
+    let packages = server.get("shared/live/dists/stable/main/binary-amd64/Packages").text();
     assert_eq!(packages.matches("Package: w").count(), 30);
     debpoint.ok(&["verify"]);
 }

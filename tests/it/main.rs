@@ -1,6 +1,6 @@
 //! debpoint as its users meet it: the command, its server, real apt.
 
-#![allow(unreachable_pub)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
@@ -11,5 +11,6 @@ mod content_server;
 mod dated;
 mod demo;
 mod durability;
+mod mirror;
 mod signatures;
 mod sync;

@@ -21,11 +21,7 @@ fn signed(debpoint: &Debpoint) {
         debpoint.file(name, &answer.body);
     }
     let served = server.get("vendor/live/archive-key.asc").text();
-    assert_eq!(
-        served,
-        debpoint.ok(&["key", "export"]),
-        "the public keys are served beside them"
-    );
+    assert_eq!(served, debpoint.ok(&["key", "export"]), "the public keys are served beside them");
     debpoint.file("key.asc", &served);
     let mut binary = Vec::new();
     let mut reader = sequoia_openpgp::armor::Reader::from_bytes(served.as_bytes(), None);
@@ -35,18 +31,9 @@ fn signed(debpoint: &Debpoint) {
 
 fn accepts(debpoint: &Debpoint, program: &str, args: &[&str]) -> bool {
     let path = |arg: &&str| {
-        if arg.starts_with('-') {
-            (*arg).into()
-        } else {
-            debpoint.path(arg)
-        }
+        if arg.starts_with('-') { (*arg).into() } else { debpoint.path(arg) }
     };
-    Command::new(program)
-        .args(args.iter().map(path))
-        .output()
-        .unwrap()
-        .status
-        .success()
+    Command::new(program).args(args.iter().map(path)).output().unwrap().status.success()
 }
 
 #[test]
@@ -59,39 +46,16 @@ fn gpgv_and_sqv_accept_every_key_and_refuse_a_changed_byte() {
     debpoint.ok(&["key", "generate", "--algorithm", "rsa4096"]);
     signed(&debpoint);
     assert!(accepts(&debpoint, "gpgv", &["--keyring", "key.gpg", "InRelease"]));
-    assert!(accepts(
-        &debpoint,
-        "gpgv",
-        &["--keyring", "key.gpg", "Release.gpg", "Release"]
-    ));
-    assert!(accepts(
-        &debpoint,
-        "sqv",
-        &["--keyring", "key.asc", "Release.gpg", "Release"]
-    ));
+    assert!(accepts(&debpoint, "gpgv", &["--keyring", "key.gpg", "Release.gpg", "Release"]));
+    assert!(accepts(&debpoint, "sqv", &["--keyring", "key.asc", "Release.gpg", "Release"]));
     let release = std::fs::read_to_string(debpoint.path("Release")).unwrap();
     debpoint.file("Release", release.replace("Suite: stable", "Suite: stabel"));
-    assert!(!accepts(
-        &debpoint,
-        "gpgv",
-        &["--keyring", "key.gpg", "Release.gpg", "Release"]
-    ));
-    assert!(!accepts(
-        &debpoint,
-        "sqv",
-        &["--keyring", "key.asc", "Release.gpg", "Release"]
-    ));
+    assert!(!accepts(&debpoint, "gpgv", &["--keyring", "key.gpg", "Release.gpg", "Release"]));
+    assert!(!accepts(&debpoint, "sqv", &["--keyring", "key.asc", "Release.gpg", "Release"]));
     let keys = debpoint.json(&["key", "list"]);
-    let algorithms: Vec<_> = keys
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|key| key["algorithm"].as_str().unwrap())
-        .collect();
-    assert!(
-        algorithms.contains(&"Ed25519") && algorithms.contains(&"RSA 4096"),
-        "{algorithms:?}"
-    );
+    let algorithms: Vec<_> =
+        keys.as_array().unwrap().iter().map(|key| key["algorithm"].as_str().unwrap()).collect();
+    assert!(algorithms.contains(&"Ed25519") && algorithms.contains(&"RSA 4096"), "{algorithms:?}");
 }
 
 #[test]
@@ -101,11 +65,7 @@ fn the_signed_text_is_the_release_file() {
     }
     let debpoint = Debpoint::new();
     signed(&debpoint);
-    assert!(accepts(
-        &debpoint,
-        "gpgv",
-        &["--keyring", "key.gpg", "--output", "out", "InRelease"]
-    ));
+    assert!(accepts(&debpoint, "gpgv", &["--keyring", "key.gpg", "--output", "out", "InRelease"]));
     let read = |name: &str| std::fs::read(debpoint.path(name)).unwrap();
     assert_eq!(text(&read("out")), text(&read("Release")));
 }
@@ -117,26 +77,11 @@ fn secret_keys_are_for_their_owner_only_and_never_exported() {
     let exported = debpoint.ok(&["key", "export"]);
     assert!(exported.starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----") && !exported.contains("PRIVATE"));
     let directory = debpoint.data().join("keys");
-    assert_eq!(
-        std::fs::metadata(&directory).unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(std::fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
     for entry in std::fs::read_dir(&directory).unwrap() {
         let file = entry.unwrap();
-        assert_eq!(
-            file.metadata().unwrap().permissions().mode() & 0o777,
-            0o600,
-            "{file:?}"
-        );
-        assert!(
-            std::fs::read_to_string(file.path())
-                .unwrap()
-                .contains("PRIVATE KEY")
-        );
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+        assert!(std::fs::read_to_string(file.path()).unwrap().contains("PRIVATE KEY"));
     }
-    assert_eq!(
-        debpoint.ok(&["key", "export"]),
-        exported,
-        "it is the same key every time"
-    );
+    assert_eq!(debpoint.ok(&["key", "export"]), exported, "it is the same key every time");
 }

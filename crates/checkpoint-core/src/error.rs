@@ -16,7 +16,9 @@ pub enum Kind {
     Invalid,
     /// The input contradicts what is stored already.
     Conflict,
-    /// A peer (upstream, database, object store) does not answer; trying again may help.
+    /// An upstream does not have or does not give what was asked of it.
+    Upstream,
+    /// A peer (database, object store) does not answer; trying again may help.
     Unavailable,
     /// Stored bytes are missing or wrong.
     Corrupt,
@@ -61,6 +63,8 @@ pub enum Error {
         url: String,
         /// Why not.
         reason: String,
+        /// Whether the upstream says that there is no such thing.
+        missing: bool,
     },
     /// A key could not be read or used.
     #[error("{0}")]
@@ -108,10 +112,16 @@ impl Error {
             Error::Invalid(_) => Kind::Invalid,
             Error::Conflict(_) => Kind::Conflict,
             Error::Corrupt(_) => Kind::Corrupt,
-            Error::Fetch { .. } | Error::Database { .. } | Error::Store { .. } => Kind::Unavailable,
+            Error::Fetch { .. } => Kind::Upstream,
+            Error::Database { .. } | Error::Store { .. } => Kind::Unavailable,
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Kind::NotFound,
             Error::Io { .. } | Error::Signing(_) | Error::Internal(_) => Kind::Internal,
         }
+    }
+
+    /// A fetch that failed for whatever reason but that the thing is not there.
+    pub fn fetch(url: &str, reason: impl Into<String>) -> Error {
+        Error::Fetch { url: url.to_owned(), reason: reason.into(), missing: false }
     }
 
     /// An I/O error about `path`; for `map_err`.

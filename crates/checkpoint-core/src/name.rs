@@ -85,14 +85,8 @@ impl RelativePath {
 impl BasePath {
     /// Whether one of the two is the other or an ancestor of it, so that URLs would be ambiguous.
     pub fn overlaps(&self, other: &BasePath) -> bool {
-        let (short, long) = if self.0.len() < other.0.len() {
-            (self, other)
-        } else {
-            (other, self)
-        };
-        long.0
-            .strip_prefix(&short.0)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let (short, long) = if self.0.len() < other.0.len() { (self, other) } else { (other, self) };
+        long.0.strip_prefix(&short.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -138,9 +132,7 @@ fn check_path(text: &str) -> Result<(), String> {
 fn check_base_path(text: &str) -> Result<(), String> {
     check_path(text)?;
     if text.contains([' ', '?', '#', '%']) {
-        return Err(format!(
-            "'{text}' cannot be a base path: it holds a space, '?', '#' or '%'"
-        ));
+        return Err(format!("'{text}' cannot be a base path: it holds a space, '?', '#' or '%'"));
     }
     Ok(())
 }
@@ -151,18 +143,7 @@ mod tests {
 
     #[test]
     fn hostile_paths_are_refused() {
-        for path in [
-            "",
-            "/etc/passwd",
-            "../x",
-            "a/../b",
-            "a//b",
-            "a/",
-            "./a",
-            "a\nb",
-            "a\0b",
-            "a\\b",
-        ] {
+        for path in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "./a", "a\nb", "a\0b", "a\\b"] {
             assert!(path.parse::<RelativePath>().is_err(), "{path:?}");
         }
         for path in ["a", "pool/main/h/hello/hello_1.0~rc+b1_all.deb", "mit leer/ä"] {

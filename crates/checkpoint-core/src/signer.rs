@@ -1,4 +1,4 @@
-//! The signing seam: who vouches for a publication.
+//! The signing seam: who vouches for a publication, and whom upstreams' signatures are held against.
 
 use std::time::SystemTime;
 
@@ -18,4 +18,14 @@ pub trait Signer: Send + Sync {
 
     /// The public keys, ASCII-armored in one block.
     fn public_keys(&self) -> Result<String>;
+}
+
+/// Holds upstreams' signatures against keys. The application implements it; plugins only call it.
+pub trait Verifier: Send + Sync {
+    /// The text of a cleartext-signed message (RFC 9580 section 7) that has a valid signature by one of `keys`,
+    /// armored or binary: exactly the bytes that are signed. Anything before, after or between is refused.
+    fn verify_clearsigned(&self, keys: &[u8], message: &[u8], now: SystemTime) -> Result<Vec<u8>>;
+
+    /// Checks a detached signature over `data` by one of `keys`.
+    fn verify_detached(&self, keys: &[u8], data: &[u8], signature: &[u8], now: SystemTime) -> Result<()>;
 }

@@ -39,10 +39,7 @@ impl Timestamp {
 
     /// The whole second that `time` lies in.
     pub fn of(time: SystemTime) -> Timestamp {
-        Timestamp(
-            time.duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs() as i64),
-        )
+        Timestamp(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64))
     }
 
     /// The beginning of this second.
@@ -99,11 +96,7 @@ impl FromStr for Timestamp {
         let parsed = NaiveDateTime::parse_from_str(text, Timestamp::FORMAT).map_err(|_| wrong())?;
         let time = Timestamp(parsed.and_utc().timestamp());
         // chrono takes second 60 and signs or blanks for digits; writing it back shows them.
-        if time.to_string() == text {
-            Ok(time)
-        } else {
-            Err(wrong())
-        }
+        if time.to_string() == text { Ok(time) } else { Err(wrong()) }
     }
 }
 

@@ -5,6 +5,7 @@ mod place;
 mod units;
 mod publish;
 mod sources;
+mod sync;
 mod plugin;
 
 use std::sync::Arc;

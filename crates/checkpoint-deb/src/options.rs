@@ -55,6 +55,36 @@ pub(crate) struct SuiteOptions {
     pub(crate) components: Vec<ComponentName>,
 }
 
+/// Options of a deb remote: what of an archive is synced, and whom it is believed.
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RemoteOptions {
+    /// Suite to sync, such as bookworm; may be given several times.
+    pub(crate) suite: Vec<SuiteName>,
+    /// Component to sync, such as main; may be given several times [default: all that the suite has].
+    pub(crate) component: Vec<ComponentName>,
+    /// Architecture to sync, such as amd64; may be given several times [default: all that the suite has].
+    pub(crate) architecture: Vec<ArchitectureName>,
+    /// When packages are fetched: immediate, with the sync; on_demand, when the first client asks [default: immediate].
+    pub(crate) policy: Policy,
+    /// File with the public keys, armored, of which one must have signed each Release.
+    #[schemars(extend("contentMediaType" = "application/pgp-keys"))]
+    pub(crate) keyring: Option<String>,
+    /// Believe an upstream that is not signed.
+    pub(crate) allow_unsigned: bool,
+}
+
+/// When the files of units are fetched.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Policy {
+    /// With the sync.
+    #[default]
+    Immediate,
+    /// When the first client asks.
+    OnDemand,
+}
+
 /// Options of a deb publication: there are none yet.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

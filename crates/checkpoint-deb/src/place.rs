@@ -37,15 +37,8 @@ pub(crate) fn suites(
 ) -> Result<BTreeMap<String, Suite>> {
     let mut suites: BTreeMap<String, Suite> = BTreeMap::new();
     for (name, suite) in &options.suites {
-        let components = suite
-            .components
-            .iter()
-            .map(|component| component.as_str().to_owned());
-        suites
-            .entry(name.as_str().to_owned())
-            .or_default()
-            .components
-            .extend(components);
+        let components = suite.components.iter().map(|component| component.as_str().to_owned());
+        suites.entry(name.as_str().to_owned()).or_default().components.extend(components);
     }
     for (place, key) in contents.keys() {
         let (suite, component) = split(place)?;
@@ -65,9 +58,7 @@ pub(crate) fn suites(
         }
     }
     for suite in suites.values_mut() {
-        suite
-            .architectures
-            .extend(options.architectures.iter().map(|name| name.as_str().to_owned()));
+        suite.architectures.extend(options.architectures.iter().map(|name| name.as_str().to_owned()));
         suite.architectures.remove("all");
         if suite.architectures.is_empty() {
             suite.architectures.extend(USUAL.map(str::to_owned));

@@ -7,12 +7,13 @@ use checkpoint_core::Result;
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit};
 use checkpoint_core::plugin::{
-    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, Upload,
+    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, SyncJob,
+    SyncMode, Upload,
 };
 use debian_format::version;
 
-use crate::options::{PublicationOptions, RepositoryOptions, UploadOptions};
-use crate::{publish, sources, units};
+use crate::options::{PublicationOptions, RemoteOptions, RepositoryOptions, UploadOptions};
+use crate::{publish, sources, sync, units};
 
 pub(crate) struct DebPlugin;
 
@@ -23,7 +24,8 @@ impl Plugin for DebPlugin {
             name: "deb",
             about: "Debian packages in suites and components, as signed APT metadata",
             repository: OptionsType::of::<RepositoryOptions>(),
-            remote: None,
+            remote: Some(OptionsType::of::<RemoteOptions>()),
+            sync_mode: SyncMode::Mirror,
             publication: OptionsType::of::<PublicationOptions>(),
             content: vec![ContentType {
                 name: units::PACKAGE,
@@ -51,6 +53,10 @@ impl Plugin for DebPlugin {
 
     fn publish(&self, job: PublishJob<'_>) -> Result<Seal> {
         publish::publish(job)
+    }
+
+    async fn sync(&self, job: SyncJob<'_>) -> Result<()> {
+        sync::sync(job).await
     }
 
     fn pin(&self, job: &PinJob<'_>) -> Result<String> {

@@ -39,11 +39,7 @@ pub(crate) fn stanzas(job: &PinJob<'_>) -> Result<String> {
 /// An armored key as the value of a field: every line indented, empty ones as a dot.
 fn signed_by(armored: &str) -> String {
     let line = |line: &str| {
-        if line.trim().is_empty() {
-            " .\n".to_owned()
-        } else {
-            format!(" {line}\n")
-        }
+        if line.trim().is_empty() { " .\n".to_owned() } else { format!(" {line}\n") }
     };
     armored.lines().map(line).collect()
 }

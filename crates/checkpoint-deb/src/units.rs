@@ -17,14 +17,8 @@ pub(crate) const PACKAGE: &str = "deb.package";
 /// Reads a `.deb`.
 pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
     let options: UploadOptions = options::parse(upload.options)?;
-    let suite = options
-        .suite
-        .as_ref()
-        .map_or(DEFAULT_SUITE, |suite| suite.as_str());
-    let component = options
-        .component
-        .as_ref()
-        .map_or(DEFAULT_COMPONENT, |component| component.as_str());
+    let suite = options.suite.as_ref().map_or(DEFAULT_SUITE, |suite| suite.as_str());
+    let component = options.component.as_ref().map_or(DEFAULT_COMPONENT, |component| component.as_str());
     let deb = read_deb(upload.file).map_err(|error| Error::Invalid(error.to_string()))?;
     let path = pool_path(component, &deb.control);
     let digests = upload.digests;
@@ -37,40 +31,21 @@ pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
     let control = &deb.control;
     let unit = NewUnit {
         content_type: PACKAGE,
-        key: format!(
-            "{}_{}_{}",
-            control.package(),
-            control.version(),
-            control.architecture()
-        ),
+        key: format!("{}_{}_{}", control.package(), control.version(), control.architecture()),
         body,
-        artifacts: vec![UnitArtifact {
-            path: path.parse()?,
-            sha256: digests.sha256,
-            size: digests.size,
-        }],
+        artifacts: vec![UnitArtifact { path: path.parse()?, sha256: digests.sha256, size: digests.size }],
     };
-    Ok(Placed {
-        place: place::join(suite, component),
-        unit,
-    })
+    Ok(Placed { place: place::join(suite, component), unit })
 }
 
 /// Where Debian would put the file: `pool/main/h/hello/hello_2.10-3_amd64.deb`, `pool/main/libh/libhello/…`.
 /// The epoch is not part of it.
 fn pool_path(component: &str, control: &Control) -> String {
     let (source, _) = control.source();
-    let letters = if source.starts_with("lib") && source.len() > 3 {
-        4
-    } else {
-        1
-    };
+    let letters = if source.starts_with("lib") && source.len() > 3 { 4 } else { 1 };
     let prefix: String = source.chars().take(letters).collect();
     let (package, version) = (control.package(), control.version().without_epoch());
-    format!(
-        "pool/{component}/{prefix}/{source}/{package}_{version}_{}.deb",
-        control.architecture()
-    )
+    format!("pool/{component}/{prefix}/{source}/{package}_{version}_{}.deb", control.architecture())
 }
 
 /// A package that was ever in the repository keeps its bytes: hosts and caches know its path.
@@ -89,11 +64,7 @@ pub(crate) fn same_key(known: &KnownUnit, new: &NewUnit) -> SameKey {
 pub(crate) fn label(unit: &Unit) -> Label {
     let stanza = Stanza::new(&unit.body);
     let field = |name| stanza.get_str(name).unwrap_or_default().to_owned();
-    Label {
-        name: field("Package"),
-        variant: field("Architecture"),
-        version: field("Version"),
-    }
+    Label { name: field("Package"), variant: field("Architecture"), version: field("Version") }
 }
 
 #[cfg(test)]
@@ -115,14 +86,8 @@ mod tests {
                 "Package: libc6\nSource: glibc (2.36-9)\nVersion: 2.36-9+b1\nArchitecture: i386\n",
                 "pool/main/g/glibc/libc6_2.36-9+b1_i386.deb",
             ),
-            (
-                "Package: libxy\nVersion: 1~rc\nArchitecture: all\n",
-                "pool/main/libx/libxy/libxy_1~rc_all.deb",
-            ),
-            (
-                "Package: lib\nVersion: 1\nArchitecture: all\n",
-                "pool/main/l/lib/lib_1_all.deb",
-            ),
+            ("Package: libxy\nVersion: 1~rc\nArchitecture: all\n", "pool/main/libx/libxy/libxy_1~rc_all.deb"),
+            ("Package: lib\nVersion: 1\nArchitecture: all\n", "pool/main/l/lib/lib_1_all.deb"),
         ];
         for (control, expected) in paths {
             assert_eq!(path(control), expected);

@@ -5,7 +5,6 @@
 mod manifest;
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
 use checkpoint_core::name::RelativePath;
 use checkpoint_core::plugin::{
     ContentType, Declaration, Expected, Label, OptionsType, PinJob, Plugin, PublishJob, Registry, SameKey,
-    Seal, SyncJob, Upload,
+    Seal, SyncJob, SyncMode, UnitFiles, Upload,
 };
 use checkpoint_core::{Error, Result};
 use schemars::JsonSchema;
@@ -57,9 +56,7 @@ struct PublicationOptions {
 
 impl Default for PublicationOptions {
     fn default() -> Self {
-        PublicationOptions {
-            manifest: MANIFEST.into(),
-        }
+        PublicationOptions { manifest: MANIFEST.into() }
     }
 }
 
@@ -79,6 +76,8 @@ impl Plugin for FilePlugin {
             about: "any files, listed in a PULP_MANIFEST",
             repository: OptionsType::of::<RepositoryOptions>(),
             remote: Some(OptionsType::of::<RemoteOptions>()),
+            // As in Pulp.
+            sync_mode: SyncMode::Additive,
             publication: OptionsType::of::<PublicationOptions>(),
             content: vec![ContentType {
                 name: FILE,
@@ -91,16 +90,8 @@ impl Plugin for FilePlugin {
 
     fn parse_upload(&self, upload: Upload<'_>) -> Result<Placed<NewUnit>> {
         let options: UploadOptions = parse_options(upload.options)?;
-        let path = options
-            .relative_path
-            .as_deref()
-            .unwrap_or(upload.file_name)
-            .parse()?;
-        Ok(unit(Line {
-            path,
-            sha256: upload.digests.sha256,
-            size: upload.digests.size,
-        }))
+        let path = options.relative_path.as_deref().unwrap_or(upload.file_name).parse()?;
+        Ok(unit(Line { path, sha256: upload.digests.sha256, size: upload.digests.size }))
     }
 
     fn same_key(&self, _: &KnownUnit, _: &NewUnit) -> SameKey {
@@ -109,15 +100,8 @@ impl Plugin for FilePlugin {
 
     fn label(&self, unit: &Unit) -> Label {
         let text = String::from_utf8_lossy(&unit.body);
-        let version = text
-            .parse::<Line>()
-            .map(|line| line.sha256.to_string())
-            .unwrap_or_default();
-        Label {
-            name: unit.key.clone(),
-            variant: String::new(),
-            version,
-        }
+        let version = text.parse::<Line>().map(|line| line.sha256.to_string()).unwrap_or_default();
+        Label { name: unit.key.clone(), variant: String::new(), version }
     }
 
     fn compare_versions(&self, _: &str, _: &str) -> Ordering {
@@ -136,19 +120,14 @@ impl Plugin for FilePlugin {
                     "a file of the repository stands where the manifest '{path}' goes"
                 )));
             }
-            manifest
-                .write_all(&unit.body)
-                .map_err(Error::io("write", "a manifest"))?;
+            manifest.write_all(&unit.body).map_err(Error::io("write", "a manifest"))?;
         }
         job.writer.add(path, manifest)?;
         Ok(Box::new(|_| Ok(Vec::new())))
     }
 
     async fn sync(&self, job: SyncJob<'_>) -> Result<()> {
-        let expected = Expected {
-            limit: MAX_MANIFEST,
-            ..Expected::default()
-        };
+        let expected = Expected { limit: MAX_MANIFEST, ..Expected::default() };
         let fetched = job.fetcher.fetch(job.url, expected).await?;
         let text = std::io::read_to_string(fetched.open()?)
             .map_err(|_| Error::Invalid(format!("{}: it is not text", job.url)))?;
@@ -156,19 +135,18 @@ impl Plugin for FilePlugin {
             manifest::parse(&text).map_err(|error| Error::Invalid(format!("{}: {error}", job.url)))?;
         let base = job.url.rsplit_once('/').map_or(job.url, |(base, _)| base);
         let wanted: Vec<_> = lines.iter().map(|line| line.sha256).collect();
-        let mut held: HashSet<_> = job.sink.held(&wanted).await?.into_iter().collect();
+        let mut held = job.sink.held(&wanted).await?;
+        job.sink.claim("");
+        job.sink.begin("fetching", lines.len() as u64);
         for line in lines {
-            let mut fetched = Vec::new();
             if held.insert(line.sha256) {
-                let expected = Expected {
-                    sha256: Some(line.sha256),
-                    size: Some(line.size),
-                    limit: line.size,
-                };
+                let expected =
+                    Expected { sha256: Some(line.sha256), size: Some(line.size), limit: line.size };
                 let url = format!("{base}/{}", manifest::url_path(&line.path));
-                fetched.push(job.fetcher.fetch(&url, expected).await?);
+                job.sink.store(vec![job.fetcher.fetch(&url, expected).await?]).await?;
             }
-            job.sink.add(unit(line), fetched).await?;
+            job.sink.add(unit(line), UnitFiles::Held).await?;
+            job.sink.advance();
         }
         Ok(())
     }
@@ -183,16 +161,9 @@ fn unit(line: Line) -> Placed<NewUnit> {
         content_type: FILE,
         key: line.path.to_string(),
         body: format!("{line}\n").into_bytes(),
-        artifacts: vec![UnitArtifact {
-            path: line.path,
-            sha256: line.sha256,
-            size: line.size,
-        }],
+        artifacts: vec![UnitArtifact { path: line.path, sha256: line.sha256, size: line.size }],
     };
-    Placed {
-        place: String::new(),
-        unit,
-    }
+    Placed { place: String::new(), unit }
 }
 
 fn parse_options<T: serde::de::DeserializeOwned>(options: &serde_json::Value) -> Result<T> {

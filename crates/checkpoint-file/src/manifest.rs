@@ -26,12 +26,8 @@ impl FromStr for Line {
 
     /// The path may hold commas; digest and size cannot.
     fn from_str(text: &str) -> Result<Line> {
-        let wrong = || {
-            Error::Invalid(format!(
-                "'{}' is not of the form path,sha256,size",
-                text.escape_debug()
-            ))
-        };
+        let wrong =
+            || Error::Invalid(format!("'{}' is not of the form path,sha256,size", text.escape_debug()));
         let mut fields = text.trim_end_matches(['\r', '\n']).rsplitn(3, ',');
         let (Some(size), Some(sha256), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
             return Err(wrong());
@@ -46,14 +42,10 @@ impl FromStr for Line {
 
 /// Reads a whole manifest. The error names the line.
 pub(crate) fn parse(text: &str) -> Result<Vec<Line>> {
-    let numbered = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
+    let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     numbered
         .map(|(index, line)| {
-            line.parse()
-                .map_err(|error: Error| Error::Invalid(format!("line {}: {error}", index + 1)))
+            line.parse().map_err(|error: Error| Error::Invalid(format!("line {}: {error}", index + 1)))
         })
         .collect()
 }
@@ -62,11 +54,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Line>> {
 pub(crate) fn url_path(path: &RelativePath) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let encode = |byte: u8| {
-        if plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     };
     path.as_str().bytes().map(encode).collect()
 }
@@ -82,22 +70,12 @@ mod tests {
         let text = format!("a,b.iso,{DIGEST},3\nsub/2.iso,{DIGEST},0\n");
         let lines = parse(&text).unwrap();
         assert_eq!(lines[0].path.as_str(), "a,b.iso");
-        assert_eq!(
-            lines.iter().map(|line| format!("{line}\n")).collect::<String>(),
-            text
-        );
+        assert_eq!(lines.iter().map(|line| format!("{line}\n")).collect::<String>(), text);
     }
 
     #[test]
     fn a_bad_line_is_refused_with_its_number() {
-        for bad in [
-            "../x,DIGEST,1",
-            "/etc/passwd,DIGEST,1",
-            "x,abc,1",
-            "x,DIGEST,-1",
-            "x,DIGEST",
-            "<html>",
-        ] {
+        for bad in ["../x,DIGEST,1", "/etc/passwd,DIGEST,1", "x,abc,1", "x,DIGEST,-1", "x,DIGEST", "<html>"] {
             let text = format!("ok,{DIGEST},1\n{}\n", bad.replace("DIGEST", DIGEST));
             let error = parse(&text).unwrap_err().to_string();
             assert!(error.starts_with("line 2: "), "{error}");
@@ -106,9 +84,6 @@ mod tests {
 
     #[test]
     fn a_path_is_encoded_for_its_url() {
-        assert_eq!(
-            url_path(&"a b/ä+#%.iso".parse().unwrap()),
-            "a%20b/%C3%A4%2B%23%25.iso"
-        );
+        assert_eq!(url_path(&"a b/ä+#%.iso".parse().unwrap()), "a%20b/%C3%A4%2B%23%25.iso");
     }
 }

@@ -23,11 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Maintainer: debpoint developers <debpoint@example.org>\nSection: doc\nPriority: optional\n\
         Description: notes that do not change\n Beside a package that does.\n";
     let notes = DebBuilder::new(control)
-        .file(
-            "usr/share/doc/debpoint-notes/notes.txt",
-            "nothing changed here\n",
-            0o644,
-        )
+        .file("usr/share/doc/debpoint-notes/notes.txt", "nothing changed here\n", 0o644)
         .compression(Compression::Xz, Compression::Gz)
         .build()?;
     std::fs::write(format!("{directory}/debpoint-notes_1.0_all.deb"), notes)?;

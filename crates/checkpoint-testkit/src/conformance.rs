@@ -37,43 +37,19 @@ pub async fn run(plugin: Arc<dyn Plugin>, samples: Samples) {
 fn declares_itself_well(plugin: &dyn Plugin) {
     let declaration = plugin.declaration();
     assert!(!declaration.about.is_empty());
-    declaration
-        .repository
-        .check("repository", &serde_json::json!({}))
-        .expect("every option has a default");
-    declaration
-        .publication
-        .check("publication", &serde_json::json!({}))
-        .expect("every option has a default");
+    declaration.repository.check("repository", &serde_json::json!({})).expect("every option has a default");
+    declaration.publication.check("publication", &serde_json::json!({})).expect("every option has a default");
     let unknown = serde_json::json!({ "no such option": 1 });
-    assert!(
-        declaration.repository.check("repository", &unknown).is_err(),
-        "unknown options are refused"
-    );
+    assert!(declaration.repository.check("repository", &unknown).is_err(), "unknown options are refused");
     for content in &declaration.content {
         let prefix = format!("{}.", declaration.name);
-        assert!(
-            content.name.starts_with(&prefix),
-            "{} begins with the plugin's name",
-            content.name
-        );
-        content
-            .upload
-            .check("upload", &serde_json::json!({}))
-            .expect("every option has a default");
+        assert!(content.name.starts_with(&prefix), "{} begins with the plugin's name", content.name);
+        content.upload.check("upload", &serde_json::json!({})).expect("every option has a default");
     }
-    let kinds = [
-        Some(&declaration.repository),
-        Some(&declaration.publication),
-        declaration.remote.as_ref(),
-    ];
+    let kinds = [Some(&declaration.repository), Some(&declaration.publication), declaration.remote.as_ref()];
     let described =
         |(name, description): (String, String)| assert!(!description.is_empty(), "{name} is described");
-    kinds
-        .into_iter()
-        .flatten()
-        .flat_map(|kind| kind.fields())
-        .for_each(described);
+    kinds.into_iter().flatten().flat_map(|kind| kind.fields()).for_each(described);
 }
 
 struct Suite {
@@ -86,10 +62,7 @@ impl Suite {
         let name = self.test.repository("empty").await;
         let publication = self.test.publish(&name, true).await;
         let resolver = Resolver::new(self.test.engine.clone());
-        let page = resolver
-            .resolve(&format!("empty/dated/{}/", publication.time))
-            .await
-            .unwrap();
+        let page = resolver.resolve(&format!("empty/dated/{}/", publication.time)).await.unwrap();
         assert!(matches!(page, Resolution::Directory(_)), "{page:?}");
     }
 
@@ -97,21 +70,11 @@ impl Suite {
         let name = self.test.repository("invalid").await;
         let (good, bytes) = (self.samples.other.0, &self.samples.other.1);
         for (file, invalid) in &self.samples.invalid {
-            let error = self
-                .test
-                .add(&name, &[(good, bytes), (file, invalid)], &[])
-                .await
-                .unwrap_err();
+            let error = self.test.add(&name, &[(good, bytes), (file, invalid)], &[]).await.unwrap_err();
             assert_eq!(error.kind(), Kind::Invalid, "{file}: {error}");
-            assert!(
-                error.to_string().contains(file),
-                "the sentence names the file: {error}"
-            );
+            assert!(error.to_string().contains(file), "the sentence names the file: {error}");
         }
-        assert_eq!(
-            self.test.engine.repository(&name).await.unwrap().latest_version,
-            0
-        );
+        assert_eq!(self.test.engine.repository(&name).await.unwrap().latest_version, 0);
     }
 
     async fn the_same_file_again_changes_nothing(&self) {
@@ -130,10 +93,7 @@ impl Suite {
         self.test.add(&name, &[(old.0, &old.1)], &[]).await.unwrap();
         let first = self.test.publish(&name, true).await.time;
         let other = &self.samples.other;
-        self.test
-            .add(&name, &[(new.0, &new.1), (other.0, &other.1)], &[])
-            .await
-            .unwrap();
+        self.test.add(&name, &[(new.0, &new.1), (other.0, &other.1)], &[]).await.unwrap();
         [first, self.test.publish(&name, true).await.time]
     }
 
@@ -144,15 +104,9 @@ impl Suite {
         self.test.add(&name, &[(old.0, &old.1)], &[]).await.unwrap();
         let first = self.test.publish(&name, true).await.time;
         let before = self.tree(&resolver, &format!("kept/dated/{first}/")).await;
-        assert!(
-            before.values().any(|bytes| *bytes == old.1),
-            "the file itself is published"
-        );
+        assert!(before.values().any(|bytes| *bytes == old.1), "the file itself is published");
         let other = &self.samples.other;
-        self.test
-            .add(&name, &[(new.0, &new.1), (other.0, &other.1)], &[])
-            .await
-            .unwrap();
+        self.test.add(&name, &[(new.0, &new.1), (other.0, &other.1)], &[]).await.unwrap();
         let second = self.test.publish(&name, true).await.time;
         let fresh = Resolver::new(self.test.engine.clone());
         for resolver in [&resolver, &fresh] {
@@ -160,20 +114,10 @@ impl Suite {
         }
         let after = self.tree(&resolver, &format!("kept/dated/{second}/")).await;
         assert!(after.values().any(|bytes| *bytes == new.1) && after.values().any(|bytes| *bytes == other.1));
-        assert_eq!(
-            self.tree(&resolver, "kept/live/").await,
-            after,
-            "the newest is live"
-        );
+        assert_eq!(self.tree(&resolver, "kept/live/").await, after, "the newest is live");
         for path in after.keys().filter(|path| !before.contains_key(*path)) {
-            let early = resolver
-                .resolve(&format!("kept/dated/{first}/{path}"))
-                .await
-                .unwrap();
-            assert!(
-                matches!(early, Resolution::NotFound(_)),
-                "{path} leaks into the first checkpoint"
-            );
+            let early = resolver.resolve(&format!("kept/dated/{first}/{path}")).await.unwrap();
+            assert!(matches!(early, Resolution::NotFound(_)), "{path} leaks into the first checkpoint");
         }
     }
 
@@ -185,12 +129,8 @@ impl Suite {
         let second = self.test.publish(&name, true).await;
         assert_eq!(first.version, second.version);
         let resolver = Resolver::new(self.test.engine.clone());
-        let first = self
-            .tree(&resolver, &format!("twice/dated/{}/", first.time))
-            .await;
-        let second = self
-            .tree(&resolver, &format!("twice/dated/{}/", second.time))
-            .await;
+        let first = self.tree(&resolver, &format!("twice/dated/{}/", first.time)).await;
+        let second = self.tree(&resolver, &format!("twice/dated/{}/", second.time)).await;
         assert!(first.keys().eq(second.keys()));
     }
 
@@ -198,19 +138,12 @@ impl Suite {
         let [first, second] = self.two_checkpoints("changes").await;
         let name = "changes".parse().unwrap();
         let diff = self.test.engine.diff(&name, first, second).await.unwrap();
-        let mut kinds: Vec<_> = diff
-            .changes
-            .iter()
-            .map(|change| format!("{:?}", change.change))
-            .collect();
+        let mut kinds: Vec<_> = diff.changes.iter().map(|change| format!("{:?}", change.change)).collect();
         kinds.sort();
         assert_eq!(kinds.len(), 2, "{diff:?}");
         assert_eq!(kinds[0], "Added");
         assert!(kinds[1] == "Upgraded" || kinds[1] == "Changed", "{diff:?}");
-        assert_eq!(
-            self.test.engine.diff(&name, first, first).await.unwrap().changes,
-            []
-        );
+        assert_eq!(self.test.engine.diff(&name, first, first).await.unwrap().changes, []);
     }
 
     async fn a_client_is_told_the_url(&self) {
@@ -220,12 +153,7 @@ impl Suite {
             ("pinned-dated", Some(first), format!("pinned/dated/{first}/")),
             ("pinned-live", None, "pinned/live/".to_owned()),
         ] {
-            let text = self
-                .test
-                .engine
-                .pin(&distribution.parse().unwrap(), time, public)
-                .await
-                .unwrap();
+            let text = self.test.engine.pin(&distribution.parse().unwrap(), time, public).await.unwrap();
             assert!(text.contains(&format!("{public}/pulp/content/{path}")), "{text}");
         }
     }

@@ -31,16 +31,12 @@ impl Database {
     pub fn all() -> Vec<Database> {
         let postgres = crate::peer("PostgreSQL (DEBPOINT_TEST_POSTGRES)", postgres_url().is_some());
         let both = [Database::Sqlite, Database::Postgres];
-        both.into_iter()
-            .filter(|database| *database == Database::Sqlite || postgres)
-            .collect()
+        both.into_iter().filter(|database| *database == Database::Sqlite || postgres).collect()
     }
 }
 
 fn postgres_url() -> Option<String> {
-    std::env::var("DEBPOINT_TEST_POSTGRES")
-        .ok()
-        .filter(|url| !url.is_empty())
+    std::env::var("DEBPOINT_TEST_POSTGRES").ok().filter(|url| !url.is_empty())
 }
 
 /// The engine and what it stands on.
@@ -69,13 +65,7 @@ impl TestEngine {
         };
         let clock = Arc::new(ManualClock::at("20250318T140442Z".parse().unwrap()));
         let engine = open(&directory, &database_url, &clock, &plugin).await;
-        TestEngine {
-            engine,
-            clock,
-            directory,
-            database_url,
-            plugin,
-        }
+        TestEngine { engine, clock, directory, database_url, plugin }
     }
 
     /// Another engine on the same data, as another process would have.
@@ -93,17 +83,11 @@ impl TestEngine {
         let name: Name = name.parse().unwrap();
         let plugin = self.plugin.declaration().name;
         let engine = &self.engine;
-        engine
-            .create_repository(&name, plugin, Default::default())
-            .await
-            .unwrap();
+        engine.create_repository(&name, plugin, Default::default()).await.unwrap();
         for (base_path, checkpoint) in [("live", false), ("dated", true)] {
             let distribution = format!("{name}-{base_path}").parse().unwrap();
             let base_path = format!("{name}/{base_path}").parse().unwrap();
-            engine
-                .create_distribution(&distribution, &base_path, &name, checkpoint)
-                .await
-                .unwrap();
+            engine.create_distribution(&distribution, &base_path, &name, checkpoint).await.unwrap();
         }
         name
     }
@@ -121,21 +105,14 @@ impl TestEngine {
             paths.push(directory.path().join(name));
             std::fs::write(directory.path().join(name), bytes).unwrap();
         }
-        let options = options
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
-        self.engine
-            .add_files(repository, &paths, options.collect(), &Silent)
-            .await
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
+        self.engine.add_files(repository, &paths, options.collect(), &Silent).await
     }
 
     /// Publishes, five seconds after whatever was before.
     pub async fn publish(&self, repository: &Name, checkpoint: bool) -> Publication {
         self.clock.advance(5);
-        let request = PublishRequest {
-            checkpoint,
-            options: Map::new(),
-        };
+        let request = PublishRequest { checkpoint, options: Map::new() };
         self.engine.publish(repository, request, &Silent).await.unwrap()
     }
 
@@ -171,6 +148,7 @@ async fn open(
         public_url: Some("http://archive.example.org".into()),
         registry,
         signer: Arc::new(FakeSigner),
+        verifier: Arc::new(FakeSigner),
         clock: clock.clone(),
     })
     .await
@@ -180,18 +158,10 @@ async fn open(
 async fn fresh_postgres_database() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let url = postgres_url().expect("DEBPOINT_TEST_POSTGRES");
-    let name = format!(
-        "test_{}_{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
-    let done = tokio::process::Command::new("psql")
-        .args([&url, "-qc", &format!("CREATE DATABASE {name}")])
-        .status();
-    assert!(
-        done.await.expect("psql runs").success(),
-        "cannot create a database"
-    );
+    let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let done =
+        tokio::process::Command::new("psql").args([&url, "-qc", &format!("CREATE DATABASE {name}")]).status();
+    assert!(done.await.expect("psql runs").success(), "cannot create a database");
     let mut url = Url::parse(&url).expect("a URL");
     url.set_path(&name);
     url.to_string()

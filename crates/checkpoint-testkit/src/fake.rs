@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
 use checkpoint_core::plugin::{
-    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, Upload,
+    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, SyncMode, Upload,
 };
-use checkpoint_core::signer::Signer;
+use checkpoint_core::signer::{Signer, Verifier};
 use checkpoint_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -49,6 +49,7 @@ impl Plugin for FakePlugin {
             about: "notes, for tests",
             repository: OptionsType::of::<NoOptions>(),
             remote: None,
+            sync_mode: SyncMode::Additive,
             publication: OptionsType::of::<NoOptions>(),
             content: vec![ContentType {
                 name: "fake.note",
@@ -67,21 +68,10 @@ impl Plugin for FakePlugin {
         };
         let key = format!("{name}_{version}");
         let path = format!("notes/{key}").parse()?;
-        let file = UnitArtifact {
-            path,
-            sha256: upload.digests.sha256,
-            size: upload.digests.size,
-        };
-        let unit = NewUnit {
-            content_type: "fake.note",
-            body: key.clone().into_bytes(),
-            key,
-            artifacts: vec![file],
-        };
-        Ok(Placed {
-            place: String::new(),
-            unit,
-        })
+        let file = UnitArtifact { path, sha256: upload.digests.sha256, size: upload.digests.size };
+        let unit =
+            NewUnit { content_type: "fake.note", body: key.clone().into_bytes(), key, artifacts: vec![file] };
+        Ok(Placed { place: String::new(), unit })
     }
 
     fn same_key(&self, _: &KnownUnit, new: &NewUnit) -> SameKey {
@@ -90,11 +80,7 @@ impl Plugin for FakePlugin {
 
     fn label(&self, unit: &Unit) -> Label {
         let (name, version) = unit.key.split_once('_').unwrap_or((&unit.key, ""));
-        Label {
-            name: name.into(),
-            variant: String::new(),
-            version: version.into(),
-        }
+        Label { name: name.into(), variant: String::new(), version: version.into() }
     }
 
     fn compare_versions(&self, left: &str, right: &str) -> Ordering {
@@ -108,22 +94,15 @@ impl Plugin for FakePlugin {
         }
         let path: checkpoint_core::name::RelativePath = "index".parse()?;
         job.writer.add(path.clone(), index)?;
-        job.writer
-            .derive(&path, "index.upper".parse()?, &mut |reader, writer| {
-                let mut text = String::new();
-                reader
-                    .read_to_string(&mut text)
-                    .map_err(Error::io("read", "an index"))?;
-                writer
-                    .write_all(text.to_uppercase().as_bytes())
-                    .map_err(Error::io("write", "an index"))
-            })?;
+        job.writer.derive(&path, "index.upper".parse()?, &mut |reader, writer| {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map_err(Error::io("read", "an index"))?;
+            writer.write_all(text.to_uppercase().as_bytes()).map_err(Error::io("write", "an index"))
+        })?;
         if let Some(hook) = self.hook.lock().unwrap().as_mut() {
             hook()?;
         }
-        Ok(Box::new(|time| {
-            Ok(vec![("time".parse()?, time.to_string().into_bytes())])
-        }))
+        Ok(Box::new(|time| Ok(vec![("time".parse()?, time.to_string().into_bytes())])))
     }
 
     fn pin(&self, job: &PinJob<'_>) -> Result<String> {
@@ -145,5 +124,19 @@ impl Signer for FakeSigner {
 
     fn public_keys(&self) -> Result<String> {
         Ok("public key\n".into())
+    }
+}
+
+impl Verifier for FakeSigner {
+    fn verify_clearsigned(&self, _: &[u8], message: &[u8], _: SystemTime) -> Result<Vec<u8>> {
+        let text = message.strip_prefix(b"signed\n").map(<[u8]>::to_vec);
+        text.ok_or_else(|| Error::Signing("it is not signed".into()))
+    }
+
+    fn verify_detached(&self, _: &[u8], data: &[u8], signature: &[u8], now: SystemTime) -> Result<()> {
+        match signature == self.detach(data, now)? {
+            true => Ok(()),
+            false => Err(Error::Signing("the signature is over something else".into())),
+        }
     }
 }

@@ -38,24 +38,15 @@ pub struct Connection {
 impl Connection {
     /// Connects to `127.0.0.1:PORT`, or to the host and port of a URL.
     pub fn open(address: &str) -> Connection {
-        let address = address
-            .trim_start_matches("http://")
-            .split('/')
-            .next()
-            .unwrap_or_default();
+        let address = address.trim_start_matches("http://").split('/').next().unwrap_or_default();
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        Connection {
-            reader: BufReader::new(stream),
-        }
+        Connection { reader: BufReader::new(stream) }
     }
 
     /// Sends raw bytes.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.reader
-            .get_mut()
-            .write_all(bytes)
-            .expect("the server takes the request");
+        self.reader.get_mut().write_all(bytes).expect("the server takes the request");
     }
 
     /// Sends raw bytes to a server that may hang up meanwhile.
@@ -82,32 +73,21 @@ impl Connection {
     pub fn answer(&mut self, head: bool) -> Answer {
         let status = self.line();
         let status = status.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let mut answer = Answer {
-            status: status.expect("a status line"),
-            headers: Vec::new(),
-            body: Vec::new(),
-        };
+        let mut answer =
+            Answer { status: status.expect("a status line"), headers: Vec::new(), body: Vec::new() };
         loop {
             let line = self.line();
             let Some((name, value)) = line.split_once(':') else {
                 break;
             };
-            answer
-                .headers
-                .push((name.to_ascii_lowercase(), value.trim().to_owned()));
+            answer.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         if head || answer.status == 304 {
             return answer;
         }
-        let length = answer
-            .header("content-length")
-            .expect("a length")
-            .parse()
-            .expect("a number");
+        let length = answer.header("content-length").expect("a length").parse().expect("a number");
         answer.body = vec![0; length];
-        self.reader
-            .read_exact(&mut answer.body)
-            .expect("as many bytes as announced");
+        self.reader.read_exact(&mut answer.body).expect("as many bytes as announced");
         answer
     }
 
@@ -125,10 +105,7 @@ impl Connection {
 
 /// The text of a request.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
-    let headers: String = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n")
 }
 
@@ -147,11 +124,7 @@ pub fn follow(url: &str) -> Answer {
         let Some(location) = answer.header("location") else {
             return answer;
         };
-        let authority = url
-            .trim_start_matches("http://")
-            .split('/')
-            .next()
-            .unwrap_or_default();
+        let authority = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
         url = format!("http://{authority}{location}");
     }
     panic!("too many redirects at {url}");

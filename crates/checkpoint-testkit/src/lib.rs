@@ -27,8 +27,5 @@ pub fn peer(name: &str, is_there: bool) -> bool {
 /// Whether a program is on the PATH, as [`peer`] says.
 pub fn program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    peer(
-        name,
-        std::env::split_paths(&path).any(|directory| directory.join(name).is_file()),
-    )
+    peer(name, std::env::split_paths(&path).any(|directory| directory.join(name).is_file()))
 }

@@ -65,9 +65,7 @@ impl Compression {
 
     /// The inverse of [`extension`](Compression::extension).
     pub fn from_extension(extension: &str) -> Option<Compression> {
-        Compression::ALL
-            .into_iter()
-            .find(|known| known.extension() == extension)
+        Compression::ALL.into_iter().find(|known| known.extension() == extension)
     }
 
     /// The compression a path names: `Packages.xz` is [`Compression::Xz`], and one without an extension
@@ -116,10 +114,7 @@ impl fmt::Display for Compression {
 /// # Errors
 /// [`Error::Limit`] if there is no memory for the decoder.
 pub fn decoder<R: Read>(reader: R, compression: Compression, limit: u64) -> Result<Decoder<R>> {
-    let source = BufReader::new(Source {
-        inner: reader,
-        failure: None,
-    });
+    let source = BufReader::new(Source { inner: reader, failure: None });
     let lzma = |stream: std::result::Result<Stream, xz2::stream::Error>| {
         stream.map_err(|_| Error::limit("bytes of memory for a decoder", MAX_WINDOW))
     };
@@ -131,19 +126,12 @@ pub fn decoder<R: Read>(reader: R, compression: Compression, limit: u64) -> Resu
             let stream = lzma(Stream::new_stream_decoder(MAX_WINDOW, xz2::stream::CONCATENATED))?;
             Inner::Xz(XzDecoder::new_stream(source, stream))
         }
-        Compression::Lzma => Inner::Xz(XzDecoder::new_stream(
-            source,
-            lzma(Stream::new_lzma_decoder(MAX_WINDOW))?,
-        )),
+        Compression::Lzma => {
+            Inner::Xz(XzDecoder::new_stream(source, lzma(Stream::new_lzma_decoder(MAX_WINDOW))?))
+        }
         Compression::Zst => Inner::Zst(Box::new(ZstDecoder::new(source))),
     };
-    Ok(Decoder {
-        inner,
-        compression,
-        limit,
-        left: limit,
-        failed: false,
-    })
+    Ok(Decoder { inner, compression, limit, left: limit, failed: false })
 }
 
 /// The reader that [`decoder`] returns.
@@ -198,19 +186,13 @@ impl<R: Read> Decoder<R> {
                 || matches!(xz, Some(xz2::stream::Error::MemLimit))
         });
         if too_big {
-            return Error::limit(
-                format!("bytes of memory for the {} decoder", self.compression),
-                MAX_WINDOW,
-            );
+            return Error::limit(format!("bytes of memory for the {} decoder", self.compression), MAX_WINDOW);
         }
         let why = match error.kind() {
             io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
             _ => error.to_string(),
         };
-        Error::Corrupt {
-            what: format!("{} data", self.compression),
-            why,
-        }
+        Error::Corrupt { what: format!("{} data", self.compression), why }
     }
 }
 
@@ -218,22 +200,15 @@ impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.failed {
             let why = "an earlier read failed".to_owned();
-            return Err(Error::Corrupt {
-                what: format!("{} data", self.compression),
-                why,
-            }
-            .into());
+            return Err(Error::Corrupt { what: format!("{} data", self.compression), why }.into());
         }
         // One byte more than allowed is asked for, to see whether it is there.
-        let room = usize::try_from(self.left.saturating_add(1))
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let room = usize::try_from(self.left.saturating_add(1)).unwrap_or(usize::MAX).min(buffer.len());
         let result = match self.inner.read(&mut buffer[..room]) {
             Err(error) => Err(self.explain(error)),
-            Ok(count) if count as u64 > self.left => Err(Error::limit(
-                format!("bytes of {} data", self.compression),
-                self.limit,
-            )),
+            Ok(count) if count as u64 > self.left => {
+                Err(Error::limit(format!("bytes of {} data", self.compression), self.limit))
+            }
             Ok(count) => Ok(count),
         };
         self.failed = result.is_err();
@@ -277,12 +252,7 @@ impl<B: BufRead> ZstDecoder<B> {
     fn new(source: B) -> ZstDecoder<B> {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(MAX_WINDOW);
-        ZstDecoder {
-            source,
-            decoder,
-            in_frame: false,
-            at_start: true,
-        }
+        ZstDecoder { source, decoder, in_frame: false, at_start: true }
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -292,9 +262,7 @@ impl<B: BufRead> ZstDecoder<B> {
             }
             if self.in_frame && !self.decoder.is_finished() {
                 let step = BlockDecodingStrategy::UptoBlocks(1);
-                self.decoder
-                    .decode_blocks(&mut self.source, step)
-                    .map_err(io::Error::other)?;
+                self.decoder.decode_blocks(&mut self.source, step).map_err(io::Error::other)?;
             } else if self.in_frame {
                 let promised = self.decoder.get_checksum_from_data();
                 if promised.is_some() && promised != self.decoder.get_calculated_checksum() {
@@ -341,11 +309,9 @@ pub fn encoder<W: Write>(writer: W, compression: Compression) -> Result<Encoder<
     };
     Ok(Encoder(match compression {
         Compression::None => Output::None(writer),
-        Compression::Gz => Output::Gz(
-            flate2::GzBuilder::new()
-                .mtime(0)
-                .write(writer, flate2::Compression::new(GZ_LEVEL)),
-        ),
+        Compression::Gz => {
+            Output::Gz(flate2::GzBuilder::new().mtime(0).write(writer, flate2::Compression::new(GZ_LEVEL)))
+        }
         Compression::Bz2 => Output::Bz2(bzip2::write::BzEncoder::new(writer, bzip2::Compression::best())),
         Compression::Xz => {
             let stream = lzma(Stream::new_easy_encoder(XZ_LEVEL, Check::Crc64))?;
@@ -451,9 +417,7 @@ mod tests {
     }
 
     fn packed() -> impl Iterator<Item = Compression> {
-        Compression::ALL
-            .into_iter()
-            .filter(|compression| *compression != Compression::None)
+        Compression::ALL.into_iter().filter(|compression| *compression != Compression::None)
     }
 
     #[test]
@@ -470,10 +434,7 @@ mod tests {
         for compression in Compression::ALL {
             let packed = encode(b"x", compression).unwrap();
             assert_eq!(Compression::sniff(&packed), compression);
-            assert_eq!(
-                Compression::from_extension(compression.extension()),
-                Some(compression)
-            );
+            assert_eq!(Compression::from_extension(compression.extension()), Some(compression));
         }
         assert_eq!(Compression::from_path("main/Packages.xz"), Compression::Xz);
         assert_eq!(Compression::from_path("main/Packages"), Compression::None);
@@ -500,35 +461,23 @@ mod tests {
         for compression in Compression::ALL {
             let packed = encode(&sample(1000), compression).unwrap();
             let error = decode(&packed, compression, 999).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!("more than 999 bytes of {compression} data")
-            );
+            assert_eq!(error.to_string(), format!("more than 999 bytes of {compression} data"));
         }
     }
 
     #[test]
     fn several_members_are_one_stream() {
         for compression in packed().filter(|compression| *compression != Compression::Lzma) {
-            let packed = [
-                encode(b"one ", compression).unwrap(),
-                encode(b"two", compression).unwrap(),
-            ]
-            .concat();
-            assert_eq!(
-                decode(&packed, compression, 100).unwrap(),
-                b"one two",
-                "{compression}"
-            );
+            let packed =
+                [encode(b"one ", compression).unwrap(), encode(b"two", compression).unwrap()].concat();
+            assert_eq!(decode(&packed, compression, 100).unwrap(), b"one two", "{compression}");
         }
     }
 
     #[test]
     fn frames_to_skip_are_skipped() {
-        let skipped = [
-            &[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..],
-            &encode(b"x", Compression::Zst).unwrap(),
-        ];
+        let skipped =
+            [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &encode(b"x", Compression::Zst).unwrap()];
         assert_eq!(decode(&skipped.concat(), Compression::Zst, 10).unwrap(), b"x");
         let error = decode(&skipped[0][..10], Compression::Zst, 10).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -609,10 +558,8 @@ mod tests {
             let theirs = run(tool, &[level, "-c", &path("plain")]);
             assert!(decode(&theirs, compression, 300_000).unwrap() == data, "{tool}");
             std::fs::write(path("packed"), encode(&data, compression).unwrap()).unwrap();
-            let unpacked = Command::new(tool)
-                .arg("-dc")
-                .stdin(std::fs::File::open(path("packed")).unwrap())
-                .output();
+            let unpacked =
+                Command::new(tool).arg("-dc").stdin(std::fs::File::open(path("packed")).unwrap()).output();
             assert!(unpacked.unwrap().stdout == data, "{tool}");
         }
         std::fs::remove_dir_all(directory).unwrap();
@@ -622,18 +569,12 @@ mod tests {
     fn a_window_beyond_the_limit_is_an_error() {
         // A frame header that asks for a window of 2 GiB: descriptor 0, exponent 21.
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3, 1, 0, 0];
-        assert_eq!(
-            decode(&frame, Compression::Zst, 10).unwrap_err().kind(),
-            ErrorKind::Limit
-        );
+        assert_eq!(decode(&frame, Compression::Zst, 10).unwrap_err().kind(), ErrorKind::Limit);
         // The older lzma has the size of its dictionary after the first byte.
         let mut packed = encode(b"x", Compression::Lzma).unwrap();
         packed[1..5].copy_from_slice(&(512u32 << 20).to_le_bytes());
         let error = decode(&packed, Compression::Lzma, 10).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "more than 134217728 bytes of memory for the lzma decoder"
-        );
+        assert_eq!(error.to_string(), "more than 134217728 bytes of memory for the lzma decoder");
     }
 
     proptest! {

@@ -43,20 +43,10 @@ impl Control {
         let version = Version::parse(required("Version")?)?;
         let architecture = name::architecture(required("Architecture")?)?.to_owned();
         if matches!(architecture.as_str(), "any" | "source") {
-            return Err(Error::field(
-                "Architecture",
-                format!("{architecture} is not for a binary package"),
-            ));
+            return Err(Error::field("Architecture", format!("{architecture} is not for a binary package")));
         }
         let source = find(&fields, "Source").map(parse_source).transpose()?;
-        Ok(Control {
-            raw: raw.to_vec(),
-            package,
-            version,
-            architecture,
-            source,
-            fields,
-        })
+        Ok(Control { raw: raw.to_vec(), package, version, architecture, source, fields })
     }
 
     /// The name of the package.
@@ -114,10 +104,7 @@ impl Control {
 fn trim_blank_lines(bytes: &[u8]) -> &[u8] {
     let is_line_end = |c: &u8| matches!(c, b'\n' | b'\r');
     let start = bytes.iter().position(|c| !is_line_end(c)).unwrap_or(bytes.len());
-    let end = bytes
-        .iter()
-        .rposition(|c| !is_line_end(c))
-        .map_or(start, |last| last + 1);
+    let end = bytes.iter().rposition(|c| !is_line_end(c)).map_or(start, |last| last + 1);
     &bytes[start..end]
 }
 
@@ -130,26 +117,18 @@ fn check_lines(raw: &[u8]) -> Result<()> {
             [_, ..] if content.trim_ascii().is_empty() => "has nothing but white space",
             _ => continue,
         };
-        return Err(Error::Line {
-            line,
-            why: why.to_owned(),
-        });
+        return Err(Error::Line { line, why: why.to_owned() });
     }
     Ok(())
 }
 
 fn parse_fields(text: &str) -> Result<Vec<(String, String)>> {
-    let fail = |why: &str| Error::File {
-        what: "control file",
-        why: why.to_owned(),
-    };
+    let fail = |why: &str| Error::File { what: "control file", why: why.to_owned() };
     let mut paragraphs = match debcontrol::parse_str(text) {
         Ok(paragraphs) => paragraphs,
         // That parser does not say where; the strict one of this crate does.
         Err(_) => {
-            return Err(parse_paragraphs(text)
-                .err()
-                .unwrap_or_else(|| fail("is not valid deb822")));
+            return Err(parse_paragraphs(text).err().unwrap_or_else(|| fail("is not valid deb822")));
         }
     };
     match (paragraphs.pop(), paragraphs.is_empty()) {
@@ -166,10 +145,7 @@ fn parse_fields(text: &str) -> Result<Vec<(String, String)>> {
 fn check_fields(fields: &[(String, String)]) -> Result<()> {
     let mut seen = HashSet::new();
     for (name, _) in fields {
-        if INDEX_FIELDS
-            .iter()
-            .any(|forbidden| forbidden.eq_ignore_ascii_case(name))
-        {
+        if INDEX_FIELDS.iter().any(|forbidden| forbidden.eq_ignore_ascii_case(name)) {
             return Err(Error::field(name, "belongs into an index and not into a package"));
         }
         if !seen.insert(name.to_ascii_lowercase()) {
@@ -180,10 +156,7 @@ fn check_fields(fields: &[(String, String)]) -> Result<()> {
 }
 
 fn find<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    fields
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 /// Reads `name` or `name (version)`.
@@ -191,15 +164,8 @@ fn parse_source(value: &str) -> Result<(String, Option<Version>)> {
     let Some((name, rest)) = value.split_once(char::is_whitespace) else {
         return Ok((name::package(value)?.to_owned(), None));
     };
-    match rest
-        .trim_start()
-        .strip_prefix('(')
-        .and_then(|rest| rest.strip_suffix(')'))
-    {
-        Some(version) => Ok((
-            name::package(name)?.to_owned(),
-            Some(Version::parse(version.trim())?),
-        )),
+    match rest.trim_start().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        Some(version) => Ok((name::package(name)?.to_owned(), Some(Version::parse(version.trim())?))),
         None => Err(Error::field("Source", "is not of the form \"name (version)\"")),
     }
 }
@@ -221,14 +187,8 @@ mod tests {
     fn the_fields_of_a_package_are_read() {
         let text = format!("\n{HELLO}Source: hi (2.10)\nSection: devel\nPriority: optional\nX: a\n  b\n\n\n");
         let control = Control::parse(text.as_bytes()).unwrap();
-        assert_eq!(
-            (control.package(), control.version().as_str()),
-            ("hello", "1:2.10-3")
-        );
-        assert_eq!(
-            (control.architecture(), control.section()),
-            ("amd64", Some("devel"))
-        );
+        assert_eq!((control.package(), control.version().as_str()), ("hello", "1:2.10-3"));
+        assert_eq!((control.architecture(), control.section()), ("amd64", Some("devel")));
         assert_eq!(control.priority(), Some("optional"));
         assert_eq!(control.source(), ("hi", Some(&Version::parse("2.10").unwrap())));
         assert_eq!(control.get("x"), Some("a\nb"));
@@ -238,10 +198,7 @@ mod tests {
 
     #[test]
     fn the_source_is_the_package_unless_said_otherwise() {
-        assert_eq!(
-            Control::parse(HELLO.as_bytes()).unwrap().source(),
-            ("hello", None)
-        );
+        assert_eq!(Control::parse(HELLO.as_bytes()).unwrap().source(), ("hello", None));
         let control = Control::parse(format!("{HELLO}Source: hi").as_bytes()).unwrap();
         assert_eq!(control.source(), ("hi", None));
         assert!(fail(format!("{HELLO}Source: hi 2.10")).contains("name (version)"));
@@ -264,16 +221,8 @@ mod tests {
                 format!("field {name}: belongs into an index and not into a package")
             );
         }
-        for hidden in [
-            "\n\nFilename: x",
-            " \nFilename : x",
-            "Filename\t: x",
-            "X: y\rFilename: x",
-        ] {
-            assert!(
-                Control::parse(format!("{HELLO}{hidden}\n").as_bytes()).is_err(),
-                "{hidden:?}"
-            );
+        for hidden in ["\n\nFilename: x", " \nFilename : x", "Filename\t: x", "X: y\rFilename: x"] {
+            assert!(Control::parse(format!("{HELLO}{hidden}\n").as_bytes()).is_err(), "{hidden:?}");
         }
     }
 
@@ -281,37 +230,19 @@ mod tests {
     fn each_fault_has_its_own_message() {
         for (text, message) in [
             (String::new(), "control file: is empty"),
-            (
-                format!("{HELLO}\nPackage: b"),
-                "control file: has more than one paragraph",
-            ),
+            (format!("{HELLO}\nPackage: b"), "control file: has more than one paragraph"),
             (format!("{HELLO}package: b"), "field package: appears twice"),
             (format!("{HELLO}X: \0"), "line 4: has a NUL byte"),
-            (
-                format!("{HELLO}#X: a"),
-                "line 4: has a comment, which a binary package must not have",
-            ),
-            (
-                format!("{HELLO}X: a\n \t\n b"),
-                "line 5: has nothing but white space",
-            ),
-            (
-                format!("{HELLO}nonsense"),
-                "line 4: no colon after the field name in \"nonsense\"",
-            ),
+            (format!("{HELLO}#X: a"), "line 4: has a comment, which a binary package must not have"),
+            (format!("{HELLO}X: a\n \t\n b"), "line 5: has nothing but white space"),
+            (format!("{HELLO}nonsense"), "line 4: no colon after the field name in \"nonsense\""),
             (HELLO.replace("Version", "Wersion"), "field Version: is missing"),
-            (
-                HELLO.replace("amd64", "any"),
-                "field Architecture: any is not for a binary package",
-            ),
+            (HELLO.replace("amd64", "any"), "field Architecture: any is not for a binary package"),
             (
                 HELLO.replace("1:2.10-3", "x"),
                 "version \"x\" has an upstream version that does not start with a digit",
             ),
-            (
-                HELLO.replace("hello", "h"),
-                "package name \"h\" is shorter than two characters",
-            ),
+            (HELLO.replace("hello", "h"), "package name \"h\" is shorter than two characters"),
         ] {
             assert_eq!(fail(&text), message, "{text:?}");
         }
@@ -322,11 +253,7 @@ mod tests {
         let Some(indices) = real_indices() else { return };
         for stanza in indices.iter().flat_map(|index| stanzas(index)) {
             let index_only = |line: &&[u8]| INDEX_FIELDS.iter().any(|name| line.starts_with(name.as_bytes()));
-            let lines: Vec<&[u8]> = stanza
-                .raw()
-                .split(|c| *c == b'\n')
-                .filter(|l| !index_only(l))
-                .collect();
+            let lines: Vec<&[u8]> = stanza.raw().split(|c| *c == b'\n').filter(|l| !index_only(l)).collect();
             let control = Control::parse(&lines.join(&b'\n')).unwrap();
             assert_eq!(Some(control.package()), stanza.get_str("Package"));
         }

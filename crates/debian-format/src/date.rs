@@ -5,9 +5,8 @@
 use crate::error::{Error, Result, clip};
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAY: i64 = 86_400;
 
 /// The calendar repeats itself after 400 years.
@@ -27,18 +26,13 @@ pub fn format(seconds: i64) -> Result<String> {
     let (year, month, day) = civil_from_days(days);
     if !(0..=9999).contains(&year) {
         let why = "is not in a year from 0 to 9999";
-        return Err(Error::Date {
-            text: seconds.to_string(),
-            why,
-        });
+        return Err(Error::Date { text: seconds.to_string(), why });
     }
     // 1970-01-01 was a Thursday.
     let weekday = DAYS[(days + 3).rem_euclid(7) as usize];
     let month = MONTHS[month as usize - 1];
     let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    Ok(format!(
-        "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} UTC"
-    ))
+    Ok(format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} UTC"))
 }
 
 /// Reads a date as apt does: the day of the month with one or two digits, the zone `UTC`, `GMT`, `Z` or
@@ -60,12 +54,7 @@ fn read(text: &str) -> Option<i64> {
     let month = words.next()?;
     let year = number(words.next()?, 4..=4)?;
     let mut clock = words.next()?.split(':');
-    let mut unit = |below| {
-        clock
-            .next()
-            .and_then(|digits| number(digits, 2..=2))
-            .filter(|n| *n < below)
-    };
+    let mut unit = |below| clock.next().and_then(|digits| number(digits, 2..=2)).filter(|n| *n < below);
     let (hour, minute, second) = (unit(24)?, unit(60)?, unit(60)?);
     let zone = words.next()?;
     if clock.next().is_some() || words.next().is_some() {

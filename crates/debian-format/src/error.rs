@@ -134,25 +134,15 @@ impl Error {
     }
 
     pub(crate) fn name(what: &'static str, text: &str, why: &'static str) -> Error {
-        Error::Name {
-            what,
-            text: clip(text),
-            why,
-        }
+        Error::Name { what, text: clip(text), why }
     }
 
     pub(crate) fn field(field: &str, why: impl Into<String>) -> Error {
-        Error::Field {
-            field: clip(field),
-            why: why.into(),
-        }
+        Error::Field { field: clip(field), why: why.into() }
     }
 
     pub(crate) fn limit(what: impl Into<String>, limit: u64) -> Error {
-        Error::Limit {
-            what: what.into(),
-            limit,
-        }
+        Error::Limit { what: what.into(), limit }
     }
 }
 

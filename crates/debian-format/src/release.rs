@@ -114,11 +114,8 @@ impl Release {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("is not UTF-8"))?;
         // That parser does not say where it stopped; the strict one of this crate does.
-        let mut paragraphs = debcontrol::parse_str(text).map_err(|_| {
-            parse_paragraphs(text)
-                .err()
-                .unwrap_or_else(|| malformed("is not valid deb822"))
-        })?;
+        let mut paragraphs = debcontrol::parse_str(text)
+            .map_err(|_| parse_paragraphs(text).err().unwrap_or_else(|| malformed("is not valid deb822")))?;
         let paragraph = match (paragraphs.pop(), paragraphs.is_empty()) {
             (Some(paragraph), true) => paragraph,
             _ => return Err(malformed("has not exactly one paragraph")),
@@ -130,10 +127,7 @@ impl Release {
             if !fields.insert(field.name.to_ascii_lowercase()) {
                 return Err(Error::field(field.name, "appears twice"));
             }
-            match CHECKSUMS
-                .iter()
-                .find(|name| name.eq_ignore_ascii_case(field.name))
-            {
+            match CHECKSUMS.iter().find(|name| name.eq_ignore_ascii_case(field.name)) {
                 Some(name) => release.add_files(name, &field.value, &mut index)?,
                 None => release.set_field(field.name, fold(&field.value))?,
             }
@@ -161,19 +155,11 @@ impl Release {
         put_text(&mut out, "Changelogs", &self.changelogs)?;
         put_text(&mut out, "Snapshots", &self.snapshots)?;
         put(&mut out, "Date", &date::format(self.date)?)?;
-        put_text(
-            &mut out,
-            "Valid-Until",
-            &self.valid_until.map(date::format).transpose()?,
-        )?;
+        put_text(&mut out, "Valid-Until", &self.valid_until.map(date::format).transpose()?)?;
         put_flag(&mut out, "NotAutomatic", self.not_automatic)?;
         put_flag(&mut out, "ButAutomaticUpgrades", self.but_automatic_upgrades)?;
         put_flag(&mut out, "Acquire-By-Hash", self.acquire_by_hash)?;
-        put_text(
-            &mut out,
-            "No-Support-for-Architecture-all",
-            &self.no_support_for_architecture_all,
-        )?;
+        put_text(&mut out, "No-Support-for-Architecture-all", &self.no_support_for_architecture_all)?;
         put_names(&mut out, "Architectures", &self.architectures, name::architecture)?;
         put_names(&mut out, "Components", &self.components, name::component)?;
         put_text(&mut out, "Description", &self.description)?;
@@ -222,11 +208,7 @@ impl Release {
                 return Err(Error::limit("files in the Release file", MAX_FILES as u64));
             }
             let at = *index.entry(path.to_owned()).or_insert_with(|| {
-                self.files.push(ReleaseFile {
-                    path: path.to_owned(),
-                    size,
-                    ..ReleaseFile::default()
-                });
+                self.files.push(ReleaseFile { path: path.to_owned(), size, ..ReleaseFile::default() });
                 self.files.len() - 1
             });
             let file = &mut self.files[at];
@@ -248,11 +230,7 @@ impl Release {
             if !is_field_name(name.as_bytes()) {
                 return Err(Error::field(name, "this is not the name of a field"));
             }
-            if KNOWN
-                .iter()
-                .chain(&CHECKSUMS)
-                .any(|known| known.eq_ignore_ascii_case(name))
-            {
+            if KNOWN.iter().chain(&CHECKSUMS).any(|known| known.eq_ignore_ascii_case(name)) {
                 return Err(Error::field(name, "this field has a place of its own"));
             }
             if !seen.insert(name.to_ascii_lowercase()) {
@@ -275,11 +253,8 @@ impl Release {
             }
         }
         for field in CHECKSUMS {
-            let mut lines = self
-                .files
-                .iter()
-                .filter_map(|file| Some((file, file.checksum(field)?)))
-                .peekable();
+            let mut lines =
+                self.files.iter().filter_map(|file| Some((file, file.checksum(field)?))).peekable();
             if lines.peek().is_some() {
                 out.push_str(field);
                 out.push_str(":\n");
@@ -341,27 +316,17 @@ fn push_hex(out: &mut String, bytes: &[u8]) {
 }
 
 fn malformed(why: &str) -> Error {
-    Error::File {
-        what: "Release file",
-        why: why.to_owned(),
-    }
+    Error::File { what: "Release file", why: why.to_owned() }
 }
 
 /// One line out of all lines of a value.
 fn fold(value: &str) -> String {
-    let lines: Vec<&str> = value
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = value.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join(" ")
 }
 
 fn names(value: &str, check: fn(&str) -> Result<&str>) -> Result<Vec<String>> {
-    value
-        .split_ascii_whitespace()
-        .map(|name| check(name).map(str::to_owned))
-        .collect()
+    value.split_ascii_whitespace().map(|name| check(name).map(str::to_owned)).collect()
 }
 
 /// Reads what apt takes for a truth value.
@@ -377,10 +342,7 @@ fn flag(name: &str, value: &str) -> Result<bool> {
 /// must not be able to add lines of their own to a file that will be signed.
 fn put(out: &mut String, name: &str, value: &str) -> Result<()> {
     if value.contains(char::is_control) {
-        return Err(Error::field(
-            name,
-            "the value has a newline or another control character",
-        ));
+        return Err(Error::field(name, "the value has a newline or another control character"));
     }
     let value = value.trim();
     let space = if value.is_empty() { "" } else { " " };
@@ -400,11 +362,7 @@ fn put_names(out: &mut String, name: &str, values: &[String], check: fn(&str) ->
     for value in values {
         check(value)?;
     }
-    if values.is_empty() {
-        Ok(())
-    } else {
-        put(out, name, &values.join(" "))
-    }
+    if values.is_empty() { Ok(()) } else { put(out, name, &values.join(" ")) }
 }
 
 #[cfg(test)]
@@ -423,12 +381,7 @@ mod tests {
     }
 
     fn file(path: &str) -> ReleaseFile {
-        ReleaseFile {
-            path: path.to_owned(),
-            size: 12,
-            md5: Some([0xab; 16]),
-            ..ReleaseFile::default()
-        }
+        ReleaseFile { path: path.to_owned(), size: 12, md5: Some([0xab; 16]), ..ReleaseFile::default() }
     }
 
     #[test]
@@ -446,13 +399,7 @@ mod tests {
             components: vec!["main".to_owned()],
             description: text("Debian 12"),
             other: vec![("Signed-By".to_owned(), "0123".to_owned())],
-            files: vec![
-                file("main/a"),
-                ReleaseFile {
-                    sha256: Some([1; 32]),
-                    ..file("main/b")
-                },
-            ],
+            files: vec![file("main/a"), ReleaseFile { sha256: Some([1; 32]), ..file("main/b") }],
             ..Release::default()
         };
         let expected = format!(
@@ -473,91 +420,37 @@ mod tests {
         for value in ["a\nSHA256:", "a\r\nb", "a\0", "a\tb", "a\u{85}b"] {
             let text = Some(value.to_owned());
             for release in [
-                Release {
-                    origin: text.clone(),
-                    ..Release::default()
-                },
-                Release {
-                    description: text.clone(),
-                    ..Release::default()
-                },
-                Release {
-                    other: vec![("X".to_owned(), value.to_owned())],
-                    ..Release::default()
-                },
-                Release {
-                    components: vec![value.to_owned()],
-                    ..Release::default()
-                },
-                Release {
-                    architectures: vec![value.to_owned()],
-                    ..Release::default()
-                },
-                Release {
-                    files: vec![file(value)],
-                    ..Release::default()
-                },
+                Release { origin: text.clone(), ..Release::default() },
+                Release { description: text.clone(), ..Release::default() },
+                Release { other: vec![("X".to_owned(), value.to_owned())], ..Release::default() },
+                Release { components: vec![value.to_owned()], ..Release::default() },
+                Release { architectures: vec![value.to_owned()], ..Release::default() },
+                Release { files: vec![file(value)], ..Release::default() },
             ] {
                 assert!(release.write().is_err(), "{value:?}");
             }
         }
         for name in ["X: y\nZ", "", "date", "SHA256", "md5sum", "Suite"] {
             let other = vec![(name.to_owned(), "x".to_owned())];
-            assert!(
-                Release {
-                    other,
-                    ..Release::default()
-                }
-                .write()
-                .is_err(),
-                "{name:?}"
-            );
+            assert!(Release { other, ..Release::default() }.write().is_err(), "{name:?}");
         }
     }
 
     #[test]
     fn files_that_cannot_be_listed_are_refused() {
-        let twice = Release {
-            files: vec![file("a"), file("a")],
-            ..Release::default()
-        };
-        assert_eq!(
-            twice.write().unwrap_err().to_string(),
-            "Release file: lists a twice"
-        );
-        let bare = Release {
-            files: vec![ReleaseFile {
-                md5: None,
-                ..file("a")
-            }],
-            ..Release::default()
-        };
-        assert_eq!(
-            bare.write().unwrap_err().to_string(),
-            "Release file: has no checksum of a"
-        );
-        assert!(
-            Release {
-                date: i64::MAX,
-                ..Release::default()
-            }
-            .write()
-            .is_err()
-        );
+        let twice = Release { files: vec![file("a"), file("a")], ..Release::default() };
+        assert_eq!(twice.write().unwrap_err().to_string(), "Release file: lists a twice");
+        let bare = Release { files: vec![ReleaseFile { md5: None, ..file("a") }], ..Release::default() };
+        assert_eq!(bare.write().unwrap_err().to_string(), "Release file: has no checksum of a");
+        assert!(Release { date: i64::MAX, ..Release::default() }.write().is_err());
     }
 
     #[test]
     fn a_hostile_file_is_refused() {
         let (md5, sha) = ("0".repeat(32), "0".repeat(64));
         for (tail, message) in [
-            (
-                format!("MD5Sum:\n {md5} 1 ../a\n"),
-                "path \"../a\" has an empty segment, '.' or '..'",
-            ),
-            (
-                format!("MD5Sum:\n {md5} 1 /etc/passwd\n"),
-                "path \"/etc/passwd\" is not relative",
-            ),
+            (format!("MD5Sum:\n {md5} 1 ../a\n"), "path \"../a\" has an empty segment, '.' or '..'"),
+            (format!("MD5Sum:\n {md5} 1 /etc/passwd\n"), "path \"/etc/passwd\" is not relative"),
             (
                 format!("MD5Sum:\n {md5} 1 a\nSHA256:\n {sha} 2 a\n"),
                 "field SHA256: there are two sizes for a",
@@ -566,51 +459,27 @@ mod tests {
                 format!("MD5Sum:\n {md5} 1 a\n 1{} 1 a\n", &md5[1..]),
                 "field MD5Sum: there are two checksums for a",
             ),
-            (
-                format!("SHA256:\n {md5} 1 a\n"),
-                "field SHA256: the checksum is not one of its kind for a",
-            ),
+            (format!("SHA256:\n {md5} 1 a\n"), "field SHA256: the checksum is not one of its kind for a"),
             (
                 format!("MD5Sum:\n g{} 1 a\n", &md5[1..]),
                 "field MD5Sum: the checksum is not one of its kind for a",
             ),
-            (
-                format!("MD5Sum:\n {md5} -1 a\n"),
-                "field MD5Sum: the size is no number for a",
-            ),
+            (format!("MD5Sum:\n {md5} -1 a\n"), "field MD5Sum: the size is no number for a"),
             (
                 format!("MD5Sum:\n {md5} 18446744073709551616 a\n"),
                 "field MD5Sum: the size is no number for a",
             ),
-            (
-                format!("MD5Sum:\n {md5} a\n"),
-                "field MD5Sum: a line is not a checksum, a size and a path",
-            ),
-            (
-                format!("MD5Sum:\n {md5} 1 a b\n"),
-                "field MD5Sum: a line is not a checksum, a size and a path",
-            ),
+            (format!("MD5Sum:\n {md5} a\n"), "field MD5Sum: a line is not a checksum, a size and a path"),
+            (format!("MD5Sum:\n {md5} 1 a b\n"), "field MD5Sum: a line is not a checksum, a size and a path"),
             ("origin: x\n".to_owned(), "field origin: appears twice"),
-            (
-                "Acquire-By-Hash: maybe\n".to_owned(),
-                "field Acquire-By-Hash: is neither yes nor no",
-            ),
+            ("Acquire-By-Hash: maybe\n".to_owned(), "field Acquire-By-Hash: is neither yes nor no"),
             (
                 "Architectures: ../x\n".to_owned(),
                 "architecture name \"../x\" has a character other than a-z, 0-9 and '-'",
             ),
-            (
-                "Components: main ..\n".to_owned(),
-                "component name \"..\" has an empty segment, '.' or '..'",
-            ),
-            (
-                "nonsense\n".to_owned(),
-                "line 3: no colon after the field name in \"nonsense\"",
-            ),
-            (
-                "\nOrigin: y\n".to_owned(),
-                "Release file: has not exactly one paragraph",
-            ),
+            ("Components: main ..\n".to_owned(), "component name \"..\" has an empty segment, '.' or '..'"),
+            ("nonsense\n".to_owned(), "line 3: no colon after the field name in \"nonsense\""),
+            ("\nOrigin: y\n".to_owned(), "Release file: has not exactly one paragraph"),
         ] {
             assert_eq!(fail(&format!("{SMALL}{tail}")), message);
         }
@@ -630,13 +499,8 @@ mod tests {
 
     #[test]
     fn too_many_files_are_refused() {
-        let lines: String = (0..=MAX_FILES)
-            .map(|i| format!(" {} 1 {i}\n", "0".repeat(32)))
-            .collect();
-        assert_eq!(
-            fail(&format!("{SMALL}MD5Sum:\n{lines}")),
-            "more than 200000 files in the Release file"
-        );
+        let lines: String = (0..=MAX_FILES).map(|i| format!(" {} 1 {i}\n", "0".repeat(32))).collect();
+        assert_eq!(fail(&format!("{SMALL}MD5Sum:\n{lines}")), "more than 200000 files in the Release file");
     }
 
     #[test]
@@ -647,10 +511,7 @@ mod tests {
 
     #[test]
     fn the_real_files_are_written_byte_for_byte_as_dak_wrote_them() {
-        let lists = std::fs::read_dir("/var/lib/apt/lists")
-            .into_iter()
-            .flatten()
-            .flatten();
+        let lists = std::fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
         let is_dak = |name: &str| name.contains("_debian_dists_") && name.ends_with("_InRelease");
         let mut found = false;
         for entry in lists.filter(|entry| is_dak(&entry.file_name().to_string_lossy())) {
@@ -696,16 +557,8 @@ mod tests {
     }
 
     fn files() -> impl Strategy<Value = Vec<ReleaseFile>> {
-        let hashes = (
-            any::<[u8; 16]>(),
-            any::<[u8; 20]>(),
-            any::<[u8; 32]>(),
-            any::<[u8; 32]>(),
-        );
-        (
-            1u8..16,
-            prop::collection::btree_map("[a-z+~]{1,4}(/[a-z.]{2}x){0,2}", (any::<u64>(), hashes), 0..5),
-        )
+        let hashes = (any::<[u8; 16]>(), any::<[u8; 20]>(), any::<[u8; 32]>(), any::<[u8; 32]>());
+        (1u8..16, prop::collection::btree_map("[a-z+~]{1,4}(/[a-z.]{2}x){0,2}", (any::<u64>(), hashes), 0..5))
             .prop_map(|(which, files)| {
                 let file = |(path, (size, (md5, sha1, sha256, half)))| ReleaseFile {
                     path,

@@ -29,12 +29,7 @@ impl Version {
     /// does not start with a digit or has a character other than `A-Za-z0-9.+-~` (and `:` after an
     /// epoch); the revision is empty or has a character other than `A-Za-z0-9.+~`.
     pub fn parse(text: &str) -> Result<Version> {
-        let fail = |why| {
-            Err(Error::Version {
-                text: clip(text),
-                why,
-            })
-        };
+        let fail = |why| Err(Error::Version { text: clip(text), why });
         let (epoch, upstream) = match text.split_once(':') {
             None => (0, 0),
             Some((digits, _)) => match parse_epoch(digits) {
@@ -43,21 +38,12 @@ impl Version {
             },
         };
         let hyphen = text[upstream..].rfind('-').map(|at| upstream + at);
-        let version = Version {
-            text: text.to_owned(),
-            epoch,
-            upstream,
-            hyphen,
-        };
+        let version = Version { text: text.to_owned(), epoch, upstream, hyphen };
         if !version.upstream().starts_with(|c: char| c.is_ascii_digit()) {
             return fail("has an upstream version that does not start with a digit");
         }
         let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'+' | b'~');
-        if !version
-            .upstream()
-            .bytes()
-            .all(|c| plain(c) || matches!(c, b'-' | b':'))
-        {
+        if !version.upstream().bytes().all(|c| plain(c) || matches!(c, b'-' | b':')) {
             return fail("has a character that is not allowed in the upstream version");
         }
         match version.revision() {
@@ -248,10 +234,7 @@ mod tests {
         assert_eq!(version.without_epoch(), "1.0-rc-1~x");
         assert_eq!(version.to_string(), "2:1.0-rc-1~x");
         let native = Version::parse("1.0").unwrap();
-        assert_eq!(
-            (native.epoch(), native.upstream(), native.revision()),
-            (0, "1.0", None)
-        );
+        assert_eq!((native.epoch(), native.upstream(), native.revision()), (0, "1.0", None));
         assert_eq!(Version::parse("0:1:2-3").unwrap().upstream(), "1:2");
     }
 
@@ -301,12 +284,7 @@ mod tests {
 
     #[test]
     fn a_missing_revision_is_revision_zero() {
-        for (a, b) in [
-            ("1.0", "1.0-0"),
-            ("0:1.0", "1.0"),
-            ("1.", "1.0"),
-            ("1.0-a", "1.0-a0"),
-        ] {
+        for (a, b) in [("1.0", "1.0-0"), ("0:1.0", "1.0"), ("1.", "1.0"), ("1.0-a", "1.0-a0")] {
             assert!(compare(a, b).is_eq(), "{a} {b}");
         }
         assert_eq!(Version::parse("1.0").unwrap(), Version::parse("1.0-0").unwrap());
@@ -338,10 +316,7 @@ mod tests {
     }
 
     fn answer(script: String) -> String {
-        let shell = Command::new("sh")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
+        let shell = Command::new("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut shell = shell.unwrap();
         let mut stdin = shell.stdin.take().unwrap();
         let writer = std::thread::spawn(move || stdin.write_all(script.as_bytes()).unwrap());
@@ -363,13 +338,7 @@ mod tests {
         let pairs: Vec<(String, String)> =
             std::iter::repeat_with(|| strategy.new_tree(&mut runner).unwrap().current())
                 .filter(|(a, b, _)| Version::parse(a).is_ok() && Version::parse(b).is_ok())
-                .map(|(a, b, close)| {
-                    if close {
-                        (a.clone(), a.replacen('0', "00", 1) + "~")
-                    } else {
-                        (a, b)
-                    }
-                })
+                .map(|(a, b, close)| if close { (a.clone(), a.replacen('0', "00", 1) + "~") } else { (a, b) })
                 .take(3000)
                 .collect();
         agrees_with_dpkg(&pairs);
@@ -384,15 +353,9 @@ mod tests {
             .map(|stanza| stanza.get_str("Version").unwrap().to_owned())
             .collect();
         versions.dedup();
-        assert!(
-            versions
-                .iter()
-                .all(|text| Version::parse(text).unwrap().as_str() == text)
-        );
-        let pairs: BTreeSet<(String, String)> = versions
-            .windows(2)
-            .map(|pair| (pair[0].clone(), pair[1].clone()))
-            .collect();
+        assert!(versions.iter().all(|text| Version::parse(text).unwrap().as_str() == text));
+        let pairs: BTreeSet<(String, String)> =
+            versions.windows(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
         agrees_with_dpkg(&pairs.into_iter().collect::<Vec<_>>());
     }
 

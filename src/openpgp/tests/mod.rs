@@ -40,26 +40,17 @@ fn keyring_of(dir: &TempDir, algorithm: KeyAlgorithm) -> Keyring {
 /// The public keys as gpgv wants them.
 fn dearmor(armored: &str) -> Vec<u8> {
     let mut binary = Vec::new();
-    armor::Reader::from_bytes(armored.as_bytes(), None)
-        .read_to_end(&mut binary)
-        .unwrap();
+    armor::Reader::from_bytes(armored.as_bytes(), None).read_to_end(&mut binary).unwrap();
     binary
 }
 
 /// Text and signatures of a cleartext signed file, taken apart as apt does for sqv.
 fn split(signed: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let signed = std::str::from_utf8(signed).unwrap();
-    let body = signed
-        .strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n")
-        .unwrap();
+    let body = signed.strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n").unwrap();
     let end = body.find("\n-----BEGIN PGP SIGNATURE-----\n").unwrap();
-    let lines = body[..end]
-        .split('\n')
-        .map(|line| line.strip_prefix("- ").unwrap_or(line));
-    (
-        lines.collect::<Vec<_>>().join("\n").into_bytes(),
-        body.as_bytes()[end + 1..].to_vec(),
-    )
+    let lines = body[..end].split('\n').map(|line| line.strip_prefix("- ").unwrap_or(line));
+    (lines.collect::<Vec<_>>().join("\n").into_bytes(), body.as_bytes()[end + 1..].to_vec())
 }
 
 /// What the verifiers of these tests say about a signed file.
@@ -83,38 +74,22 @@ impl Verifier {
 
     fn gpgv(&self, arguments: &[&PathBuf]) -> Output {
         let mut command = Command::new("gpgv");
-        command
-            .arg("--homedir")
-            .arg(self.dir.path())
-            .arg("--keyring")
-            .arg(self.dir.path().join("keys.gpg"));
+        command.arg("--homedir").arg(self.dir.path()).arg("--keyring").arg(self.dir.path().join("keys.gpg"));
         command.args(arguments).output().unwrap()
     }
 
     fn sqv(&self, signature: &[u8], data: &[u8]) -> Output {
         let (signature, data) = (self.file("sqv.sig", signature), self.file("sqv.data", data));
         let keys = self.dir.path().join("keys.gpg");
-        Command::new("sqv")
-            .arg("--keyring")
-            .args([&keys, &signature, &data])
-            .output()
-            .unwrap()
+        Command::new("sqv").arg("--keyring").args([&keys, &signature, &data]).output().unwrap()
     }
 
     /// Whether both accept an `InRelease`; and if gpgv does, its text is `RELEASE`.
     fn accepts_clearsigned(&self, signed: &[u8]) -> bool {
         let output = self.dir.path().join("text");
         let mut gpgv = Command::new("gpgv");
-        gpgv.arg("--homedir")
-            .arg(self.dir.path())
-            .arg("--keyring")
-            .arg(self.dir.path().join("keys.gpg"));
-        let gpgv = gpgv
-            .arg("--output")
-            .arg(&output)
-            .arg(self.file("InRelease", signed))
-            .output()
-            .unwrap();
+        gpgv.arg("--homedir").arg(self.dir.path()).arg("--keyring").arg(self.dir.path().join("keys.gpg"));
+        let gpgv = gpgv.arg("--output").arg(&output).arg(self.file("InRelease", signed)).output().unwrap();
         if gpgv.status.success() {
             assert_eq!(fs::read_to_string(&output).unwrap(), RELEASE);
             fs::remove_file(&output).unwrap();
@@ -131,11 +106,7 @@ impl Verifier {
 }
 
 fn agree(gpgv: &Output, sqv: &Output) -> bool {
-    assert_eq!(
-        gpgv.status.success(),
-        sqv.status.success(),
-        "gpgv: {gpgv:?}\nsqv: {sqv:?}"
-    );
+    assert_eq!(gpgv.status.success(), sqv.status.success(), "gpgv: {gpgv:?}\nsqv: {sqv:?}");
     gpgv.status.success()
 }
 
@@ -163,10 +134,7 @@ fn ed25519_signatures_hold_for_gpgv_and_sqv_until_a_byte_changes() {
     let dir = temp();
     let keyring = keyring_of(&dir, KeyAlgorithm::Ed25519);
     let [info] = keyring.keys() else { panic!("one key") };
-    assert_eq!(
-        (info.algorithm.as_str(), info.user_id.as_str()),
-        ("Ed25519", "test key")
-    );
+    assert_eq!((info.algorithm.as_str(), info.user_id.as_str()), ("Ed25519", "test key"));
     assert_eq!((info.created, info.expires), (NOW, None));
     assert_eq!(info.fingerprint.len(), 40);
     assert_signatures_hold(&keyring);
@@ -188,18 +156,10 @@ fn two_keys_both_sign_and_whoever_trusts_one_accepts() {
     assert_eq!(both.keys().len(), 2);
     let signed = both.clearsign(RELEASE.as_bytes(), at(NOW)).unwrap();
     let detached = both.detach(RELEASE.as_bytes(), at(NOW)).unwrap();
-    let exported: Vec<Cert> = CertParser::from_bytes(&both.export_public().unwrap())
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let exported: Vec<Cert> =
+        CertParser::from_bytes(&both.export_public().unwrap()).unwrap().map(Result::unwrap).collect();
     let fingerprints: Vec<String> = exported.iter().map(|cert| cert.fingerprint().to_hex()).collect();
-    assert_eq!(
-        fingerprints,
-        both.keys()
-            .iter()
-            .map(|key| key.fingerprint.clone())
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(fingerprints, both.keys().iter().map(|key| key.fingerprint.clone()).collect::<Vec<_>>());
     if !program("gpgv") || !program("sqv") {
         return;
     }
@@ -231,10 +191,7 @@ fn blanks_at_line_ends_and_missing_line_breaks_are_harmless() {
     let dir = temp();
     let keyring = keyring_of(&dir, KeyAlgorithm::Ed25519);
     let verifier = Verifier::trusting(&keyring.export_public().unwrap());
-    for text in [
-        RELEASE.trim_end().to_owned(),
-        RELEASE.replace("trixie\n", "trixie \t\n"),
-    ] {
+    for text in [RELEASE.trim_end().to_owned(), RELEASE.replace("trixie\n", "trixie \t\n")] {
         assert!(verifier.accepts_clearsigned(&keyring.clearsign(text.as_bytes(), at(NOW)).unwrap()));
     }
 }
@@ -262,10 +219,7 @@ fn an_empty_keyring_says_how_to_make_a_key() {
         keyring.detach(b"x", at(NOW)).unwrap_err(),
         keyring.public_keys().unwrap_err(),
     ] {
-        assert_eq!(
-            failure.to_string(),
-            "there is no signing key, make one with `debpoint key generate`"
-        );
+        assert_eq!(failure.to_string(), "there is no signing key, make one with `debpoint key generate`");
     }
 }
 
@@ -292,10 +246,7 @@ fn key_files_and_their_directory_are_for_the_owner_only() {
     Keyring::generate(&dir, KeyAlgorithm::Ed25519, "second", at(NOW)).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&dir), 0o700);
-    let files: Vec<PathBuf> = fs::read_dir(&dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let files: Vec<PathBuf> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 2, "{files:?}");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
@@ -321,10 +272,7 @@ fn many_that_generate_at_once_get_one_and_the_same_key() {
     assert_eq!(keys[0].len(), 1);
     assert!(keys.iter().all(|found| *found == keys[0]), "{keys:?}");
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
-    assert_eq!(
-        Keyring::open_or_generate(&dir, at(NOW + 9)).unwrap().keys(),
-        keys[0]
-    );
+    assert_eq!(Keyring::open_or_generate(&dir, at(NOW + 9)).unwrap().keys(), keys[0]);
 }
 
 #[test]
@@ -334,17 +282,11 @@ fn a_key_signs_from_its_first_second_on_and_is_left_out_before() {
     assert!(old.detach(b"x", at(NOW)).is_ok());
     let failure = old.detach(b"x", at(NOW - 1)).unwrap_err().to_string();
     let fingerprint = &old.keys()[0].fingerprint;
-    assert_eq!(
-        failure,
-        format!("the key {fingerprint} cannot sign: it was made later")
-    );
+    assert_eq!(failure, format!("the key {fingerprint} cannot sign: it was made later"));
     Keyring::generate(dir.path(), KeyAlgorithm::Ed25519, "young", at(NOW + 60)).unwrap();
     let both = Keyring::open(dir.path()).unwrap();
     let signatures = |time| both.detach(b"x", at(time)).unwrap().len();
-    assert!(
-        signatures(NOW + 60) > signatures(NOW + 59) + 100,
-        "one signature more"
-    );
+    assert!(signatures(NOW + 60) > signatures(NOW + 59) + 100, "one signature more");
 }
 
 #[test]
@@ -377,41 +319,20 @@ fn what_is_not_one_secret_key_is_refused_with_its_file_name() {
     for (content, reason) in [
         (String::new(), "it is not an OpenPGP key"),
         ("garbage\n".to_owned(), "it is not an OpenPGP key"),
-        (
-            secret_1[..secret_1.len() / 2].to_owned(),
-            "it is not an OpenPGP key",
-        ),
-        (
-            first.export_public().unwrap(),
-            "it is a public key, the secret key is needed",
-        ),
-        (
-            secret_1.clone() + &secret_2,
-            "it holds more than one key, use a file for each",
-        ),
+        (secret_1[..secret_1.len() / 2].to_owned(), "it is not an OpenPGP key"),
+        (first.export_public().unwrap(), "it is a public key, the secret key is needed"),
+        (secret_1.clone() + &secret_2, "it holds more than one key, use a file for each"),
     ] {
         fs::write(&path, &content).unwrap();
         let refused = Keyring::open(dir.path()).unwrap_err().to_string();
-        assert_eq!(
-            refused,
-            format!("cannot use the key file {}: {reason}", path.display())
-        );
-        let refused = Keyring::import(one.path(), content.as_bytes())
-            .unwrap_err()
-            .to_string();
+        assert_eq!(refused, format!("cannot use the key file {}: {reason}", path.display()));
+        let refused = Keyring::import(one.path(), content.as_bytes()).unwrap_err().to_string();
         assert_eq!(refused, format!("cannot import the key: {reason}"));
     }
     let imported = Keyring::import(two.path(), secret_1.as_bytes()).unwrap();
     assert_eq!(imported, first.keys()[0]);
     let again = Keyring::import(two.path(), secret_1.as_bytes()).unwrap_err();
-    assert!(
-        matches!(again, Error::AlreadyExists { what: "key", .. }),
-        "{again}"
-    );
+    assert!(matches!(again, Error::AlreadyExists { what: "key", .. }), "{again}");
     fs::write(two.path().join("copy.asc"), secret_1).unwrap();
-    assert_eq!(
-        Keyring::open(two.path()).unwrap().keys().len(),
-        2,
-        "a copy counts once"
-    );
+    assert_eq!(Keyring::open(two.path()).unwrap().keys().len(), 2, "a copy counts once");
 }

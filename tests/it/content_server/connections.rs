@@ -17,17 +17,10 @@ fn one_connection_carries_many_requests() {
     let site = Site::of_files(&[("small", b"small"), ("large", &large)]);
     let mut connection = site.server.connect();
     for round in 0..100 {
-        let (path, body) = if round % 10 == 0 {
-            ("large", &large[..])
-        } else {
-            ("small", &b"small"[..])
-        };
+        let (path, body) = if round % 10 == 0 { ("large", &large[..]) } else { ("small", &b"small"[..]) };
         let answer = connection.request("GET", &format!("{BASE}/{path}"), &[]);
         assert!(answer.status == 200 && answer.body == body, "{round}");
-        assert_eq!(
-            connection.request("GET", &format!("{BASE}/none"), &[]).status,
-            404
-        );
+        assert_eq!(connection.request("GET", &format!("{BASE}/none"), &[]).status, 404);
     }
 }
 
@@ -47,13 +40,7 @@ fn requests_sent_ahead_are_answered_in_order() {
         ("GET", "large", part, 206, &large[1_000_000..2_000_001]),
         ("GET", "empty", &[], 200, b""),
         ("GET", "b", &[("If-None-Match", "*")], 304, b""),
-        (
-            "GET",
-            "sub%00",
-            &[],
-            404,
-            b"404: Not Found\nthe path holds a control character\n",
-        ),
+        ("GET", "sub%00", &[], 404, b"404: Not Found\nthe path holds a control character\n"),
         ("GET", "large", &[], 200, &large),
         ("GET", "a", &[], 200, b"aa"),
     ];
@@ -90,10 +77,7 @@ fn a_connection_is_closed_when_the_client_wants_it() {
     let site = Site::of_files(&[("small", b"small")]);
     let mut connection = site.server.connect();
     let answer = connection.request("GET", &format!("{BASE}/small"), &[("Connection", "close")]);
-    assert_eq!(
-        (answer.body.as_slice(), answer.header("connection")),
-        (&b"small"[..], Some("close"))
-    );
+    assert_eq!((answer.body.as_slice(), answer.header("connection")), (&b"small"[..], Some("close")));
     assert!(connection.is_closed());
 
     let mut old = site.server.connect();
@@ -116,11 +100,7 @@ fn clients_that_misbehave_disturb_nobody() {
     let site = Site::of_files(&[("small", b"small"), ("large", &large)]);
     let mut good = site.server.connect();
     let mut check = || {
-        assert_eq!(
-            good.request("GET", &format!("{BASE}/small"), &[]).body,
-            b"small",
-            "on an old connection"
-        );
+        assert_eq!(good.request("GET", &format!("{BASE}/small"), &[]).body, b"small", "on an old connection");
         assert_eq!(site.get("small").body, b"small", "on a new one");
     };
     let huge = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
@@ -147,9 +127,7 @@ fn clients_that_misbehave_disturb_nobody() {
     }
     // Half a request each, and then silence.
     let mut halves: Vec<Connection> = (0..50).map(|_| site.server.connect()).collect();
-    halves
-        .iter_mut()
-        .for_each(|half| half.send(format!("GET {BASE}/small HTTP/1.1\r\nHo").as_bytes()));
+    halves.iter_mut().for_each(|half| half.send(format!("GET {BASE}/small HTTP/1.1\r\nHo").as_bytes()));
     check();
     // Much is asked for, and nothing of it read.
     let mut greedy: Vec<Connection> = (0..20).map(|_| site.server.connect()).collect();
@@ -158,10 +136,7 @@ fn clients_that_misbehave_disturb_nobody() {
     check();
     thread::sleep(Duration::from_millis(300));
     let peak = site.server.peak_memory();
-    assert!(
-        peak < 150 << 20,
-        "what nobody reads is kept in memory: {peak} bytes"
-    );
+    assert!(peak < 150 << 20, "what nobody reads is kept in memory: {peak} bytes");
     drop(greedy);
     check();
     for half in &mut halves {
@@ -198,37 +173,23 @@ fn a_server_that_is_told_to_stop_finishes_what_it_is_sending() {
     let mut silent = site.server.connect();
     let mut slow = TcpStream::connect(&address).unwrap();
     slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    slow.write_all(request("GET", &format!("{BASE}/large"), &[]).as_bytes())
-        .unwrap();
+    slow.write_all(request("GET", &format!("{BASE}/large"), &[]).as_bytes()).unwrap();
     let mut received = vec![0; 1 << 20];
     slow.read_exact(&mut received).unwrap();
 
     site.server.terminate();
     let told = Instant::now();
     while TcpStream::connect(&address).is_ok() {
-        assert!(
-            told.elapsed() < Duration::from_secs(10),
-            "it still takes connections"
-        );
+        assert!(told.elapsed() < Duration::from_secs(10), "it still takes connections");
         thread::sleep(Duration::from_millis(10));
     }
-    assert!(
-        idle.is_closed() && silent.is_closed(),
-        "nobody waits for those who want nothing"
-    );
+    assert!(idle.is_closed() && silent.is_closed(), "nobody waits for those who want nothing");
     thread::sleep(Duration::from_millis(300));
-    assert_eq!(
-        site.server.child.try_wait().unwrap(),
-        None,
-        "somebody is not done"
-    );
+    assert_eq!(site.server.child.try_wait().unwrap(), None, "somebody is not done");
     slow.read_to_end(&mut received).unwrap();
     let body = received.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
     assert!(received[body..] == large, "{} bytes", received.len() - body);
     let done = Instant::now();
     assert_eq!(site.server.child.wait().unwrap().code(), Some(0));
-    assert!(
-        done.elapsed() < Duration::from_secs(5),
-        "nothing was left to wait for"
-    );
+    assert!(done.elapsed() < Duration::from_secs(5), "nothing was left to wait for");
 }

@@ -8,9 +8,7 @@ use crate::support::Debpoint;
 
 /// The entries of a page: href, text, and what follows the name.
 fn entries(html: &str) -> Vec<(&str, &str, &str)> {
-    let lines = html
-        .lines()
-        .filter_map(|line| line.split_once("<a href=\"./")?.1.split_once("\">"));
+    let lines = html.lines().filter_map(|line| line.split_once("<a href=\"./")?.1.split_once("\">"));
     let entry = |(href, rest)| {
         let (text, rest): (&str, &str) = str::split_once(rest, "</a>").unwrap();
         (href, text, rest.trim())
@@ -33,15 +31,8 @@ fn a_directory_page_has_the_shape_of_pulps() {
         (time.for_listing(), answer.body.len())
     };
     let line = |name: &str, size: &str| {
-        let date = if name.ends_with('/') {
-            String::new()
-        } else {
-            date(name).0
-        };
-        format!(
-            "<a href=\"./{name}\">{name}</a>{}{date}  {size}\n",
-            " ".repeat(100 - name.len())
-        )
+        let date = if name.ends_with('/') { String::new() } else { date(name).0 };
+        format!("<a href=\"./{name}\">{name}</a>{}{date}  {size}\n", " ".repeat(100 - name.len()))
     };
     let page = |path: &str, lines: &[String]| {
         format!(
@@ -62,15 +53,9 @@ fn a_directory_page_has_the_shape_of_pulps() {
     assert_eq!(answer.text(), page("/pulp/content/site/live/", &root));
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
     let dated = format!("site/dated/{}/", site.time);
-    assert_eq!(
-        site.server.get(&dated).text(),
-        page(&format!("/pulp/content/{dated}"), &root)
-    );
+    assert_eq!(site.server.get(&dated).text(), page(&format!("/pulp/content/{dated}"), &root));
     let sub = site.get("sub/").text();
-    assert!(
-        sub.contains("\n<a href=\"./x\">x</a>") && sub.contains("\n<a href=\"./y/\">y/</a>"),
-        "{sub}"
-    );
+    assert!(sub.contains("\n<a href=\"./x\">x</a>") && sub.contains("\n<a href=\"./y/\">y/</a>"), "{sub}");
     assert_eq!(entries(&sub).len(), 2);
     let slashless = site.get("sub/y");
     assert_eq!(
@@ -119,16 +104,9 @@ fn hostile_names_are_harmless_on_pages_and_every_link_works() {
     assert_eq!(found.len(), names.len() + 2, "{html}");
     let mut seen = Vec::new();
     for (href, text, rest) in found {
-        assert!(
-            href.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._~/%".contains(&b)),
-            "{href}"
-        );
-        let plain = text
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&quot;", "\"")
-            .replace("&#x27;", "'");
+        assert!(href.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/%".contains(&b)), "{href}");
+        let plain =
+            text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#x27;", "'");
         let plain = plain.replace("&amp;", "&");
         let name = percent_decode_str(href).decode_utf8().unwrap().into_owned();
         assert_eq!(plain, name, "the text is the name");
@@ -143,57 +121,28 @@ fn hostile_names_are_harmless_on_pages_and_every_link_works() {
     }
     assert!(names.iter().all(|name| seen.contains(&(*name).to_owned())));
     let inner = site.get("%3Cb%3E%22%26/%252e/").text();
-    assert!(
-        inner.contains("<h1>Index of /pulp/content/site/live/&lt;b&gt;&quot;&amp;/%2e/</h1>"),
-        "{inner}"
-    );
+    assert!(inner.contains("<h1>Index of /pulp/content/site/live/&lt;b&gt;&quot;&amp;/%2e/</h1>"), "{inner}");
     assert_eq!(entries(&inner)[0].0, "in%20side");
     assert_eq!(site.get("%3Cb%3E%22%26/%252e/in%20side").text(), "deep");
     let slashless = site.get("%3cb%3e%22%26/%252e");
-    assert_eq!(
-        slashless.header("location"),
-        Some("/pulp/content/site/live/%3cb%3e%22%26/%252e/")
-    );
+    assert_eq!(slashless.header("location"), Some("/pulp/content/site/live/%3cb%3e%22%26/%252e/"));
 }
 
 #[test]
 fn above_the_distributions_their_prefixes_are_listed() {
     let debpoint = Debpoint::new();
     debpoint.ok(&["repository", "create", "r", "--type", "file"]);
-    for (name, path) in [
-        ("x", "x"),
-        ("one", "deep/er/one"),
-        ("two", "deep/er/two"),
-        ("other", "deeper"),
-    ] {
-        debpoint.ok(&[
-            "distribution",
-            "create",
-            name,
-            "--base-path",
-            path,
-            "--repository",
-            "r",
-        ]);
+    for (name, path) in [("x", "x"), ("one", "deep/er/one"), ("two", "deep/er/two"), ("other", "deeper")] {
+        debpoint.ok(&["distribution", "create", name, "--base-path", path, "--repository", "r"]);
     }
     let server = debpoint.serve();
     let listed = |path: &str| {
         let answer = server.get(path);
         assert_eq!(answer.status, 200, "{path}");
         let html = answer.text();
-        assert!(
-            html.contains(&format!("<h1>Index of /pulp/content/{path}</h1>")),
-            "{html}"
-        );
-        assert_eq!(
-            html.contains("<a href=\"../\">"),
-            !path.is_empty(),
-            "only the topmost has no parent"
-        );
-        entries(&html)
-            .iter()
-            .map(|(href, ..)| (*href).to_owned())
-            .collect::<Vec<_>>()
+        assert!(html.contains(&format!("<h1>Index of /pulp/content/{path}</h1>")), "{html}");
+        assert_eq!(html.contains("<a href=\"../\">"), !path.is_empty(), "only the topmost has no parent");
+        entries(&html).iter().map(|(href, ..)| (*href).to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(listed(""), ["deep/", "deeper/", "x/"]);
     assert_eq!(listed("deep/"), ["er/"]);
@@ -226,28 +175,18 @@ fn an_index_page_stands_for_its_directory() {
         ("sub/x", b"x"),
         ("bare/x", b"x"),
     ]);
-    for (path, body) in [
-        ("", "<p>top"),
-        ("index.html", "<p>top"),
-        ("sub/", "<p>sub"),
-        ("sub/index.html", "<p>sub"),
-    ] {
+    for (path, body) in
+        [("", "<p>top"), ("index.html", "<p>top"), ("sub/", "<p>sub"), ("sub/index.html", "<p>sub")]
+    {
         let live = site.get(path);
         assert_eq!((live.status, live.text().as_str()), (200, body), "{path}");
-        assert_eq!(
-            live.header("content-type"),
-            Some("text/html; charset=utf-8"),
-            "{path}"
-        );
+        assert_eq!(live.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
         let dated = site.server.get(&format!("site/dated/{}/{path}", site.time));
         assert_eq!(dated.text(), body, "{path}");
         let etag = live.header("etag").unwrap();
         assert_eq!(site.ask(path, &[("If-None-Match", etag)]).status, 304, "{path}");
     }
-    assert_eq!(
-        site.get("sub").header("location"),
-        Some("/pulp/content/site/live/sub/")
-    );
+    assert_eq!(site.get("sub").header("location"), Some("/pulp/content/site/live/sub/"));
     assert_eq!(entries(&site.get("bare/").text()).len(), 1);
 }
 
@@ -256,15 +195,8 @@ fn only_what_is_below_the_content_prefix_is_served() {
     let server = Site::of_files(&[("x", b"x")]).server;
     let raw = |path| server.connect().request("GET", path, &[]);
     assert_eq!(raw("/pulp/content").header("location"), Some("/pulp/content/"));
-    assert_eq!(
-        (raw("/").status, raw("/").header("location")),
-        (302, Some("/pulp/content/"))
-    );
+    assert_eq!((raw("/").status, raw("/").header("location")), (302, Some("/pulp/content/")));
     for path in ["/pulp", "/pulp/contents/", "/pulp/content?", "/x"] {
-        assert_eq!(
-            raw(path).status,
-            if path.ends_with('?') { 301 } else { 404 },
-            "{path}"
-        );
+        assert_eq!(raw(path).status, if path.ends_with('?') { 301 } else { 404 }, "{path}");
     }
 }

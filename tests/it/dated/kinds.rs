@@ -29,12 +29,7 @@ pub(super) struct Item {
 }
 
 pub(super) const KINDS: [Kind; 2] = [
-    Kind {
-        plugin: "file",
-        flags: &[],
-        index: "PULP_MANIFEST",
-        item: file,
-    },
+    Kind { plugin: "file", flags: &[], index: "PULP_MANIFEST", item: file },
     Kind {
         plugin: "deb",
         flags: &["--suite", "bookworm"],
@@ -100,9 +95,7 @@ impl Kind {
     /// The path of an index by its hash.
     pub(super) fn by_hash(&self, algorithm: &str, hex: &str) -> String {
         let directory = self.index.rsplit_once('/').map_or("", |(directory, _)| directory);
-        format!("{directory}/by-hash/{algorithm}/{hex}")
-            .trim_start_matches('/')
-            .to_owned()
+        format!("{directory}/by-hash/{algorithm}/{hex}").trim_start_matches('/').to_owned()
     }
 }
 
@@ -136,9 +129,7 @@ pub(super) fn times_on(page: &Answer) -> Vec<String> {
         })
     };
     let found = page.body.windows(16).filter(|window| is_time(window));
-    let mut times: Vec<_> = found
-        .map(|time| String::from_utf8(time.to_vec()).unwrap())
-        .collect();
+    let mut times: Vec<_> = found.map(|time| String::from_utf8(time.to_vec()).unwrap()).collect();
     times.dedup();
     times
 }
@@ -147,10 +138,7 @@ pub(super) fn times_on(page: &Answer) -> Vec<String> {
 pub(super) fn target(answer: &Answer) -> &str {
     assert_eq!(answer.status, 301);
     let location = answer.header("location").unwrap();
-    assert!(
-        location.bytes().all(|byte| byte.is_ascii_graphic()) && !location.contains('?'),
-        "{location}"
-    );
+    assert!(location.bytes().all(|byte| byte.is_ascii_graphic()) && !location.contains('?'), "{location}");
     location.strip_prefix("/pulp/content/").unwrap()
 }
 
@@ -166,9 +154,7 @@ pub(super) fn fetch_all(kind: &Kind, connection: &mut Connection, base: &str) ->
     };
     if kind.plugin == "file" {
         let manifest = get(kind.index, None);
-        let lines = manifest
-            .lines()
-            .map(|line| line.rsplitn(3, ',').collect::<Vec<_>>());
+        let lines = manifest.lines().map(|line| line.rsplitn(3, ',').collect::<Vec<_>>());
         return lines.map(|fields| get(fields[2], Some(fields[1]))).count();
     }
     let release = Release::parse(get("dists/bookworm/Release", None).as_bytes()).unwrap();
@@ -178,14 +164,8 @@ pub(super) fn fetch_all(kind: &Kind, connection: &mut Connection, base: &str) ->
         let directory = file.path.rsplit_once('/').unwrap().0;
         let sha256 = Sha256::from(file.sha256.unwrap()).to_string();
         let md5 = Md5::from(file.md5.unwrap());
-        get(
-            &format!("dists/bookworm/{directory}/by-hash/MD5Sum/{md5}"),
-            Some(&sha256),
-        );
-        let text = get(
-            &format!("dists/bookworm/{directory}/by-hash/SHA256/{sha256}"),
-            Some(&sha256),
-        );
+        get(&format!("dists/bookworm/{directory}/by-hash/MD5Sum/{md5}"), Some(&sha256));
+        let text = get(&format!("dists/bookworm/{directory}/by-hash/SHA256/{sha256}"), Some(&sha256));
         if kind.index.ends_with(&file.path) {
             packages = text;
         }
@@ -195,19 +175,13 @@ pub(super) fn fetch_all(kind: &Kind, connection: &mut Connection, base: &str) ->
         line.unwrap().to_owned()
     };
     let stanzas = packages.split("\n\n").filter(|stanza| !stanza.trim().is_empty());
-    stanzas
-        .map(|stanza| get(&field(stanza, "Filename: "), Some(&field(stanza, "SHA256: "))))
-        .count()
+    stanzas.map(|stanza| get(&field(stanza, "Filename: "), Some(&field(stanza, "SHA256: ")))).count()
 }
 
 /// The checkpoint that a time stands for, by asking for it.
 pub(super) fn resolve(kind: &Kind, connection: &mut Connection, time: &str) -> String {
     let path = kind.dated(time, "");
     let answer = connection.request("GET", &format!("/pulp/content/{path}"), &[]);
-    let found = if answer.status == 200 {
-        &path
-    } else {
-        target(&answer)
-    };
+    let found = if answer.status == 200 { &path } else { target(&answer) };
     found.trim_end_matches('/').rsplit_once('/').unwrap().1.to_owned()
 }

@@ -30,11 +30,7 @@ fn clients_see_complete_states_only_while_others_publish() {
         let time = debpoint.publish(kind.plugin, true);
         let mut connection = server.connect();
         assert_eq!(fetch_all(kind, &mut connection, &kind.live("")), n as usize + 1);
-        assert_eq!(
-            resolve(kind, &mut connection, &now()),
-            time,
-            "the very next request sees it"
-        );
+        assert_eq!(resolve(kind, &mut connection, &now()), time, "the very next request sees it");
         assert_eq!(times_on(&server.get(&kind.root())).last(), Some(&time));
     };
     KINDS.iter().for_each(|kind| publish(kind, 0));
@@ -67,9 +63,7 @@ fn clients_see_complete_states_only_while_others_publish() {
         rounds
     };
     thread::scope(|scope| {
-        let clients = KINDS
-            .each_ref()
-            .map(|kind| [scope.spawn(|| live(kind)), scope.spawn(|| dated(kind))]);
+        let clients = KINDS.each_ref().map(|kind| [scope.spawn(|| live(kind)), scope.spawn(|| dated(kind))]);
         let done = Done(&done);
         for n in 1..5 {
             KINDS.iter().for_each(|kind| publish(kind, n));
@@ -132,10 +126,7 @@ fn what_was_published_stays_within_reach() {
         let mut before = None;
         for index in indices {
             let digests = Digests::of(&index.body);
-            let paths = [
-                ("SHA256", digests.sha256.to_string()),
-                ("MD5Sum", digests.md5.to_string()),
-            ];
+            let paths = [("SHA256", digests.sha256.to_string()), ("MD5Sum", digests.md5.to_string())];
             for (algorithm, hex) in paths {
                 let path = kind.by_hash(algorithm, &hex);
                 assert_eq!(server.get(&kind.live(&path)).body, index.body, "{path}");
@@ -181,13 +172,8 @@ fn publications_at_once_get_times_of_their_own_and_a_failed_one_leaves_nothing()
     kind.add(&debpoint, 1);
     let publish = || {
         thread::scope(|scope| {
-            let publishing: Vec<_> = (0..3)
-                .map(|_| scope.spawn(|| debpoint.publish("file", true)))
-                .collect();
-            publishing
-                .into_iter()
-                .map(|publishing| publishing.join().unwrap())
-                .collect::<Vec<_>>()
+            let publishing: Vec<_> = (0..3).map(|_| scope.spawn(|| debpoint.publish("file", true))).collect();
+            publishing.into_iter().map(|publishing| publishing.join().unwrap()).collect::<Vec<_>>()
         })
     };
     let mut times = publish();
@@ -196,34 +182,20 @@ fn publications_at_once_get_times_of_their_own_and_a_failed_one_leaves_nothing()
     assert_eq!(times.len(), 3, "{times:?}");
     assert_eq!(times_on(&server.get(&kind.root())), times);
     let state = || {
-        let pages = [
-            kind.root(),
-            kind.live(""),
-            kind.live(kind.index),
-            kind.dated(&now(), ""),
-        ];
-        let answers = pages
-            .map(|page| server.follow(&page))
-            .map(|answer| (answer.status, answer.body));
+        let pages = [kind.root(), kind.live(""), kind.live(kind.index), kind.dated(&now(), "")];
+        let answers = pages.map(|page| server.follow(&page)).map(|answer| (answer.status, answer.body));
         (answers, debpoint.ok(&["publication", "list", "file"]))
     };
     let before = state();
     let manifest = debpoint.file("PULP_MANIFEST", "not the manifest");
     debpoint.ok(&["content", "add", "file", &manifest]);
-    assert!(
-        debpoint
-            .refused(&["publish", "file", "--checkpoint"])
-            .contains("PULP_MANIFEST")
-    );
+    assert!(debpoint.refused(&["publish", "file", "--checkpoint"]).contains("PULP_MANIFEST"));
     assert_eq!(state(), before);
 }
 
 /// What a distribution of a file repository serves.
 fn check_served(server: &Server, (base, repository, checkpoint): (&str, &str, bool), times: &[String]) {
-    let (root, manifest) = (
-        server.get(&format!("{base}/")),
-        server.get(&format!("{base}/PULP_MANIFEST")),
-    );
+    let (root, manifest) = (server.get(&format!("{base}/")), server.get(&format!("{base}/PULP_MANIFEST")));
     if checkpoint {
         assert_eq!(times_on(&root), times);
         assert_eq!(manifest.status, 404);
@@ -238,28 +210,18 @@ fn check_served(server: &Server, (base, repository, checkpoint): (&str, &str, bo
 
 /// Changes of a distribution, one after the other, and what it serves then: where, of which repository, and whether
 /// by date.
-const CHANGES: [(&[&str], (&str, &str, bool)); 9] = [
+type Change = (&'static [&'static str], (&'static str, &'static str, bool));
+
+const CHANGES: [Change; 9] = [
     (&["--checkpoint"], ("one/live", "one", true)),
     (&["--checkpoint"], ("one/live", "one", true)),
     (&["--repository", "two"], ("one/live", "two", true)),
     (&["--not-checkpoint"], ("one/live", "two", false)),
-    (
-        &["--repository", "one", "--checkpoint"],
-        ("one/live", "one", true),
-    ),
+    (&["--repository", "one", "--checkpoint"], ("one/live", "one", true)),
     (&["--base-path", "other/place"], ("other/place", "one", true)),
-    (
-        &["--not-checkpoint", "--repository", "two"],
-        ("other/place", "two", false),
-    ),
-    (
-        &["--base-path", "one/live", "--checkpoint"],
-        ("one/live", "two", true),
-    ),
-    (
-        &["--repository", "one", "--not-checkpoint"],
-        ("one/live", "one", false),
-    ),
+    (&["--not-checkpoint", "--repository", "two"], ("other/place", "two", false)),
+    (&["--base-path", "one/live", "--checkpoint"], ("one/live", "two", true)),
+    (&["--repository", "one", "--not-checkpoint"], ("one/live", "one", false)),
 ];
 
 #[test]
@@ -273,55 +235,26 @@ fn a_distribution_can_be_told_to_serve_something_else() {
     let servers = [debpoint.serve(), debpoint.serve()];
     let check = |expected: (&str, &str, bool)| {
         let times = &times[usize::from(expected.1 == "two")];
-        servers
-            .iter()
-            .for_each(|server| check_served(server, expected, times));
+        servers.iter().for_each(|server| check_served(server, expected, times));
         let listed = debpoint.json(&["distribution", "list"]);
-        let listed = listed
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|d| d["name"] == "one-live")
-            .unwrap()
-            .clone();
+        let listed = listed.as_array().unwrap().iter().find(|d| d["name"] == "one-live").unwrap().clone();
         assert_eq!(listed["base_path"], expected.0);
-        assert_eq!(
-            (&listed["repository"], &listed["checkpoint"]),
-            (&expected.1.into(), &expected.2.into())
-        );
+        assert_eq!((&listed["repository"], &listed["checkpoint"]), (&expected.1.into(), &expected.2.into()));
     };
     let mut before = ("one/live", "one", false);
     for (change, expected) in CHANGES {
         debpoint.ok(&[&["distribution", "update", "one-live"], change].concat());
         check(expected);
         if before.0 != expected.0 {
-            servers
-                .iter()
-                .for_each(|server| assert_eq!(server.get(before.0).status, 404, "{}", before.0));
+            servers.iter().for_each(|server| assert_eq!(server.get(before.0).status, 404, "{}", before.0));
         }
         before = expected;
     }
-    for wrong in [
-        ["--base-path", "two/live"],
-        ["--base-path", "two"],
-        ["--repository", "none"],
-    ] {
-        debpoint.refused(
-            &[
-                &["distribution", "update", "one-live", "--checkpoint"],
-                &wrong[..],
-            ]
-            .concat(),
-        );
+    for wrong in [["--base-path", "two/live"], ["--base-path", "two"], ["--repository", "none"]] {
+        debpoint.refused(&[&["distribution", "update", "one-live", "--checkpoint"], &wrong[..]].concat());
         check(before);
     }
-    let both = debpoint.run(&[
-        "distribution",
-        "update",
-        "one-live",
-        "--checkpoint",
-        "--not-checkpoint",
-    ]);
+    let both = debpoint.run(&["distribution", "update", "one-live", "--checkpoint", "--not-checkpoint"]);
     assert_eq!(both.status.code(), Some(2));
     check(before);
 }

@@ -38,9 +38,7 @@ impl Said {
 impl Apt {
     /// With one .sources file.
     pub fn new(sources: &str) -> Apt {
-        let apt = Apt {
-            root: tempfile::tempdir().unwrap(),
-        };
+        let apt = Apt { root: tempfile::tempdir().unwrap() };
         for directory in [
             "etc/apt/sources.list.d",
             "etc/apt/apt.conf.d",
@@ -77,18 +75,12 @@ impl Apt {
     /// Runs one of apt's programs.
     pub fn run(&self, program: &str, args: &[&str]) -> Said {
         let mut command = Command::new(program);
-        command
-            .args(args)
-            .env("APT_CONFIG", self.path("apt.conf"))
-            .env("LC_ALL", "C");
+        command.args(args).env("APT_CONFIG", self.path("apt.conf")).env("LC_ALL", "C");
         for name in ["http_proxy", "HTTP_PROXY"] {
             command.env_remove(name);
         }
         let output = command.output().unwrap();
-        Said {
-            ok: output.status.success(),
-            text: text(&output.stdout) + &text(&output.stderr),
-        }
+        Said { ok: output.status.success(), text: text(&output.stdout) + &text(&output.stderr) }
     }
 
     /// `apt-get update`, showing its requests.

@@ -1,6 +1,7 @@
 //! The `debpoint` command, its server, and real apt, each in a directory of its own.
 
 pub mod apt;
+pub mod upstream;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,9 +17,7 @@ pub struct Debpoint {
 
 impl Debpoint {
     pub fn new() -> Debpoint {
-        Debpoint {
-            directory: tempfile::tempdir().unwrap(),
-        }
+        Debpoint { directory: tempfile::tempdir().unwrap() }
     }
 
     /// Beside the data directory there is room for files.
@@ -85,24 +84,8 @@ impl Debpoint {
         self.ok(&["repository", "create", name, "--type", plugin]);
         let (live, dated) = (format!("{name}-live"), format!("{name}-dated"));
         let (live_path, dated_path) = (format!("{name}/live"), format!("{name}/dated"));
-        self.ok(&[
-            "distribution",
-            "create",
-            &live,
-            "--base-path",
-            &live_path,
-            "--repository",
-            name,
-        ]);
-        let create = [
-            "distribution",
-            "create",
-            &dated,
-            "--base-path",
-            &dated_path,
-            "--repository",
-            name,
-        ];
+        self.ok(&["distribution", "create", &live, "--base-path", &live_path, "--repository", name]);
+        let create = ["distribution", "create", &dated, "--base-path", &dated_path, "--repository", name];
         self.ok(&[&create[..], &["--checkpoint"]].concat());
     }
 
@@ -116,22 +99,12 @@ impl Debpoint {
     /// Starts a server on a free port.
     pub fn serve(&self) -> Server {
         let mut command = self.command();
-        command
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let url = line
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap_or_else(|| panic!("first line: {line:?}"));
-        Server {
-            url: url.to_owned(),
-            child,
-        }
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("first line: {line:?}"));
+        Server { url: url.to_owned(), child }
     }
 }
 
@@ -164,8 +137,7 @@ impl Server {
 
     /// One request below /pulp/content/ on a connection of its own.
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.connect()
-            .request(method, &format!("/pulp/content/{path}"), headers)
+        self.connect().request(method, &format!("/pulp/content/{path}"), headers)
     }
 
     /// One GET below /pulp/content/, redirects followed.
@@ -182,10 +154,7 @@ impl Server {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        let sent = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status()
-            .unwrap();
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
     }
 }

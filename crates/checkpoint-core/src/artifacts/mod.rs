@@ -90,16 +90,12 @@ impl ArtifactStore {
 
     async fn upload(&self, staged: Staged) -> Result<()> {
         let location = self.location(&staged.digests().sha256);
-        let mut file = tokio::fs::File::open(staged.path())
-            .await
-            .map_err(Error::io("read", staged.path()))?;
+        let mut file =
+            tokio::fs::File::open(staged.path()).await.map_err(Error::io("read", staged.path()))?;
         let mut writer = object_store::buffered::BufWriter::new(self.objects.clone(), location);
         let mut buffer = vec![0; CHUNK];
         loop {
-            let read = file
-                .read(&mut buffer)
-                .await
-                .map_err(Error::io("read", staged.path()))?;
+            let read = file.read(&mut buffer).await.map_err(Error::io("read", staged.path()))?;
             if read == 0 {
                 break;
             }
@@ -108,9 +104,7 @@ impl ArtifactStore {
                 .await
                 .map_err(Error::store("write an artifact"))?;
         }
-        tokio::io::AsyncWriteExt::shutdown(&mut writer)
-            .await
-            .map_err(Error::io("upload", staged.path()))
+        tokio::io::AsyncWriteExt::shutdown(&mut writer).await.map_err(Error::io("upload", staged.path()))
     }
 
     /// All bytes of an artifact that is known to be small.
@@ -132,20 +126,13 @@ impl ArtifactStore {
         };
         let found = self.objects.get_opts(&self.location(sha256), options).await;
         let found = found.map_err(|error| missing(sha256, error))?;
-        Ok(found
-            .into_stream()
-            .map(|piece| piece.map_err(Error::store("read an artifact")))
-            .boxed())
+        Ok(found.into_stream().map(|piece| piece.map_err(Error::store("read an artifact"))).boxed())
     }
 
     /// Reads an artifact from end to end. [`Error::Corrupt`] says what is wrong with it.
     pub async fn check(&self, expected: &Digests) -> Result<()> {
         let sha256 = &expected.sha256;
-        let found = self
-            .objects
-            .get(&self.location(sha256))
-            .await
-            .map_err(|error| missing(sha256, error))?;
+        let found = self.objects.get(&self.location(sha256)).await.map_err(|error| missing(sha256, error))?;
         let mut pieces = found.into_stream();
         let mut hasher = Hasher::default();
         while let Some(piece) = pieces.next().await {
@@ -162,10 +149,7 @@ impl ArtifactStore {
     }
 
     fn location(&self, sha256: &Sha256) -> object_store::path::Path {
-        self.prefix
-            .parts()
-            .chain(object_store::path::Path::from(key::of(sha256)).parts())
-            .collect()
+        self.prefix.parts().chain(object_store::path::Path::from(key::of(sha256)).parts()).collect()
     }
 }
 
@@ -174,10 +158,7 @@ fn missing(sha256: &Sha256, error: object_store::Error) -> Error {
         object_store::Error::NotFound { .. } => {
             Error::Corrupt(format!("artifact {sha256} is missing in the store"))
         }
-        error => Error::Store {
-            doing: "open an artifact",
-            source: error,
-        },
+        error => Error::Store { doing: "open an artifact", source: error },
     }
 }
 

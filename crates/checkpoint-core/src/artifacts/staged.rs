@@ -23,9 +23,7 @@ impl Staging {
     /// Opens the directory, and creates it where it does not exist.
     pub fn open(directory: &Path) -> Result<Staging> {
         fs::create_dir_all(directory).map_err(Error::io("create the directory", directory))?;
-        Ok(Staging {
-            directory: directory.to_path_buf(),
-        })
+        Ok(Staging { directory: directory.to_path_buf() })
     }
 
     /// Removes what interrupted operations left here more than a day before `now`.
@@ -35,9 +33,7 @@ impl Staging {
         };
         for entry in entries.flatten() {
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            let age = modified
-                .ok()
-                .and_then(|modified| now.duration_since(modified).ok());
+            let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
             if age.is_some_and(|age| age > ABANDONED_AFTER) {
                 // Somebody else may have removed it first; either way it is gone.
                 let _ = fs::remove_file(entry.path());
@@ -48,10 +44,7 @@ impl Staging {
     /// Begins a new run of bytes.
     pub fn create(&self) -> Result<Writing> {
         let file = NamedTempFile::new_in(&self.directory).map_err(Error::io("write in", &self.directory))?;
-        Ok(Writing {
-            file: BufWriter::with_capacity(1 << 16, file),
-            hasher: Hasher::default(),
-        })
+        Ok(Writing { file: BufWriter::with_capacity(1 << 16, file), hasher: Hasher::default() })
     }
 
     /// Stages all that `source` gives.
@@ -81,17 +74,16 @@ impl Write for Writing {
 }
 
 impl Writing {
+    /// Where the bytes go. What was written is there once it was flushed.
+    pub fn path(&self) -> &Path {
+        self.file.get_ref().path()
+    }
+
     /// Ends the run of bytes.
     pub fn finish(self) -> Result<Staged> {
         let path = self.file.get_ref().path().to_path_buf();
-        let file = self
-            .file
-            .into_inner()
-            .map_err(|error| Error::io("write", &path)(error.into_error()))?;
-        Ok(Staged {
-            path: file.into_temp_path(),
-            digests: self.hasher.finish(),
-        })
+        let file = self.file.into_inner().map_err(|error| Error::io("write", &path)(error.into_error()))?;
+        Ok(Staged { path: file.into_temp_path(), digests: self.hasher.finish() })
     }
 }
 
@@ -118,8 +110,6 @@ impl Staged {
     }
 
     pub(super) fn rename_to(self, target: &Path) -> Result<()> {
-        self.path
-            .persist(target)
-            .map_err(|error| Error::io("write", target)(error.error))
+        self.path.persist(target).map_err(|error| Error::io("write", target)(error.error))
     }
 }

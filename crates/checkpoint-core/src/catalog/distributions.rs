@@ -15,8 +15,7 @@ impl Catalog {
     /// All distributions by name.
     pub async fn distributions(&self) -> Result<Vec<Distribution>> {
         let rows = sqlx::query(SELECT).fetch_all(&self.pool).await;
-        rows.and_then(|rows| rows.iter().map(distribution).collect())
-            .map_err(Error::db("list distributions"))
+        rows.and_then(|rows| rows.iter().map(distribution).collect()).map_err(Error::db("list distributions"))
     }
 }
 
@@ -36,8 +35,7 @@ impl Transaction {
         // The one row that every visible change touches serves as the lock.
         self.bump_generation().await?;
         let rows = sqlx::query(SELECT).fetch_all(self.connection()).await;
-        rows.and_then(|rows| rows.iter().map(distribution).collect())
-            .map_err(Error::db("list distributions"))
+        rows.and_then(|rows| rows.iter().map(distribution).collect()).map_err(Error::db("list distributions"))
     }
 
     /// Creates a distribution. Names and base paths must have been checked under [`Self::lock_distributions`].
@@ -50,15 +48,9 @@ impl Transaction {
     ) -> Result<()> {
         let sql =
             "INSERT INTO distribution (name, base_path, repository, checkpoint) VALUES ($1, $2, $3, $4)";
-        let query = sqlx::query(sql)
-            .bind(name.to_string())
-            .bind(base_path.to_string());
+        let query = sqlx::query(sql).bind(name.to_string()).bind(base_path.to_string());
         let query = query.bind(repository).bind(i64::from(checkpoint));
-        query
-            .execute(self.connection())
-            .await
-            .map(drop)
-            .map_err(Error::db("create a distribution"))
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("create a distribution"))
     }
 
     /// Replaces what a distribution serves, and where.
@@ -72,20 +64,12 @@ impl Transaction {
         let sql = "UPDATE distribution SET base_path = $1, repository = $2, checkpoint = $3 WHERE id = $4";
         let query = sqlx::query(sql).bind(base_path.to_string()).bind(repository);
         let query = query.bind(i64::from(checkpoint)).bind(id);
-        query
-            .execute(self.connection())
-            .await
-            .map(drop)
-            .map_err(Error::db("update a distribution"))
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("update a distribution"))
     }
 
     /// Deletes a distribution.
     pub async fn delete_distribution(&mut self, id: Id) -> Result<()> {
         let query = sqlx::query("DELETE FROM distribution WHERE id = $1").bind(id);
-        query
-            .execute(self.connection())
-            .await
-            .map(drop)
-            .map_err(Error::db("delete a distribution"))
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("delete a distribution"))
     }
 }

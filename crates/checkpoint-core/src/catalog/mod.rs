@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use dialect::Dialect;
 pub use publications::{Found, NewPublication, PublicationFile};
 pub use references::Reference;
+pub use remotes::RemoteArtifact;
 pub use repositories::Locked;
 pub use units::KnownUnit;
 pub use versions::{Change, Content, UnitFile};
@@ -31,6 +32,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 #[derive(Clone)]
 pub struct Catalog {
     pool: AnyPool,
+    writers: AnyPool,
     dialect: Dialect,
 }
 
@@ -47,13 +49,9 @@ impl Catalog {
             Some(file) => Some(lock_beside(file).await?),
             None => None,
         };
-        let options = if dialect == Dialect::Sqlite && !url.contains('?') {
-            "?mode=rwc"
-        } else {
-            ""
-        };
-        let pool = dialect.connect(&format!("{url}{options}")).await?;
-        let catalog = Catalog { pool, dialect };
+        let options = if dialect == Dialect::Sqlite && !url.contains('?') { "?mode=rwc" } else { "" };
+        let (pool, writers) = dialect.connect(&format!("{url}{options}")).await?;
+        let catalog = Catalog { pool, writers, dialect };
         catalog.create_tables().await?;
         drop(guard);
         Ok(catalog)
@@ -62,25 +60,14 @@ impl Catalog {
     async fn create_tables(&self) -> Result<()> {
         let doing = "create its tables";
         let mut connection = self.pool.acquire().await.map_err(Error::db("connect"))?;
-        if self
-            .dialect
-            .has_table(&mut connection, "distribution")
-            .await
-            .map_err(Error::db(doing))?
-        {
+        if self.dialect.has_table(&mut connection, "distribution").await.map_err(Error::db(doing))? {
             return Ok(());
         }
         drop(connection);
-        self.dialect.prepare_database(&self.pool).await?;
+        self.dialect.prepare_database(&self.writers).await?;
         let mut transaction = self.begin().await?;
-        self.dialect
-            .lock_schema(transaction.connection())
-            .await
-            .map_err(Error::db(doing))?;
-        let exists = self
-            .dialect
-            .has_table(transaction.connection(), "distribution")
-            .await;
+        self.dialect.lock_schema(transaction.connection()).await.map_err(Error::db(doing))?;
+        let exists = self.dialect.has_table(transaction.connection(), "distribution").await;
         if !exists.map_err(Error::db(doing))? {
             let schema = AssertSqlSafe(self.dialect.spell(SCHEMA));
             let created = sqlx::raw_sql(schema).execute(transaction.connection()).await;
@@ -91,25 +78,19 @@ impl Catalog {
 
     /// Begins a transaction that will write. On SQLite it waits for the writer before it.
     pub async fn begin(&self) -> Result<Transaction> {
-        let inner = self
-            .dialect
-            .begin(&self.pool)
-            .await
-            .map_err(Error::db("begin to write"))?;
+        let inner = self.dialect.begin(&self.writers).await.map_err(Error::db("begin to write"))?;
         Ok(Transaction { inner })
     }
 
     /// Counts changes of what the content server shows.
     pub async fn generation(&self) -> Result<i64> {
-        let row = sqlx::query("SELECT generation FROM catalog_state")
-            .fetch_one(&self.pool)
-            .await;
-        row.and_then(|row| row.try_get(0))
-            .map_err(Error::db("read its generation"))
+        let row = sqlx::query("SELECT generation FROM catalog_state").fetch_one(&self.pool).await;
+        row.and_then(|row| row.try_get(0)).map_err(Error::db("read its generation"))
     }
 
     /// Closes all connections, so that SQLite can tidy up its files.
     pub async fn close(&self) {
+        self.writers.close().await;
         self.pool.close().await;
     }
 }
@@ -136,11 +117,7 @@ impl Transaction {
 async fn lock_beside(database: &std::path::Path) -> Result<File> {
     let path = database.with_extension("lock");
     crate::artifacts::run_blocking(move || {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(Error::io("open", &path))?;
         file.lock().map_err(Error::io("lock", &path))?;
         Ok(file)

@@ -45,8 +45,7 @@ impl Catalog {
     pub async fn publications(&self, repository: Id) -> Result<Vec<Publication>> {
         let sql = "SELECT id, time, version, checkpoint FROM publication WHERE repository = $1 ORDER BY time";
         let rows = sqlx::query(sql).bind(repository).fetch_all(&self.pool).await;
-        rows.and_then(|rows| rows.iter().map(publication).collect())
-            .map_err(Error::db("list publications"))
+        rows.and_then(|rows| rows.iter().map(publication).collect()).map_err(Error::db("list publications"))
     }
 
     /// The file at `directory/name` that the publication itself adds.
@@ -58,13 +57,8 @@ impl Catalog {
     ) -> Result<Option<PublicationFile>> {
         let tail = "WHERE f.publication = $1 AND f.directory = $2 AND f.name = $3";
         let query = sqlx::query(sqlx::AssertSqlSafe(format!("{FILE} {tail}"))).bind(publication);
-        let row = query
-            .bind(directory.to_owned())
-            .bind(name.to_owned())
-            .fetch_optional(&self.pool)
-            .await;
-        row.and_then(|row| row.as_ref().map(file).transpose())
-            .map_err(Error::db("find a file"))
+        let row = query.bind(directory.to_owned()).bind(name.to_owned()).fetch_optional(&self.pool).await;
+        row.and_then(|row| row.as_ref().map(file).transpose()).map_err(Error::db("find a file"))
     }
 
     /// All files that the publication itself adds.
@@ -72,8 +66,7 @@ impl Catalog {
         let tail = "WHERE f.publication = $1 ORDER BY f.directory, f.name";
         let query = sqlx::query(sqlx::AssertSqlSafe(format!("{FILE} {tail}"))).bind(publication);
         let rows = query.fetch_all(&self.pool).await;
-        rows.and_then(|rows| rows.iter().map(file).collect())
-            .map_err(Error::db("list files"))
+        rows.and_then(|rows| rows.iter().map(file).collect()).map_err(Error::db("list files"))
     }
 
     /// A file with this SHA-256 in `directory` of any publication of the repository.
@@ -83,14 +76,12 @@ impl Catalog {
         directory: &str,
         sha256: &Sha256,
     ) -> Result<Option<Found>> {
-        self.by_hash(repository, directory, "a.sha256 = $3", sha256.as_bytes().to_vec())
-            .await
+        self.by_hash(repository, directory, "a.sha256 = $3", sha256.as_bytes().to_vec()).await
     }
 
     /// A file with this MD5 in `directory` of any publication of the repository.
     pub async fn file_by_md5(&self, repository: Id, directory: &str, md5: &Md5) -> Result<Option<Found>> {
-        self.by_hash(repository, directory, "a.md5 = $3", md5.as_bytes().to_vec())
-            .await
+        self.by_hash(repository, directory, "a.md5 = $3", md5.as_bytes().to_vec()).await
     }
 
     async fn by_hash(
@@ -107,14 +98,10 @@ impl Catalog {
              WHERE f.sha256 = a.sha256 AND p.id = f.publication \
              AND p.repository = $1 AND f.directory = $2 AND {condition} ORDER BY p.time LIMIT 1"
         ));
-        let query = sqlx::query(sql)
-            .bind(repository)
-            .bind(directory.to_owned())
-            .bind(digest);
+        let query = sqlx::query(sql).bind(repository).bind(directory.to_owned()).bind(digest);
         let row = query.fetch_optional(&self.pool).await;
         let found = |row: &AnyRow| Ok((file(row)?, row.time(5)?));
-        row.and_then(|row| row.as_ref().map(found).transpose())
-            .map_err(Error::db("find a file by its hash"))
+        row.and_then(|row| row.as_ref().map(found).transpose()).map_err(Error::db("find a file by its hash"))
     }
 }
 
@@ -132,16 +119,8 @@ fn publication(row: &AnyRow) -> sqlx::Result<Publication> {
 
 fn file(row: &AnyRow) -> sqlx::Result<PublicationFile> {
     let (directory, name) = (row.text(0)?, row.text(1)?);
-    let path = if directory.is_empty() {
-        name
-    } else {
-        format!("{directory}/{name}")
-    };
-    let digests = Digests {
-        sha256: row.sha256(2)?,
-        md5: row.md5(3)?,
-        size: row.integer(4)? as u64,
-    };
+    let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
+    let digests = Digests { sha256: row.sha256(2)?, md5: row.md5(3)?, size: row.integer(4)? as u64 };
     Ok(PublicationFile { path, digests })
 }
 
@@ -152,10 +131,7 @@ impl Transaction {
         let doing = "record a publication";
         let sql = "INSERT INTO publication (repository, version, options, time, checkpoint) \
              VALUES ($1, $2, $3, $4, $5) RETURNING id";
-        let query = sqlx::query(sql)
-            .bind(new.repository)
-            .bind(new.version)
-            .bind(new.options.to_string());
+        let query = sqlx::query(sql).bind(new.repository).bind(new.version).bind(new.options.to_string());
         let query = query.bind(new.time.unix()).bind(i64::from(new.checkpoint));
         let row = query.fetch_one(self.connection()).await;
         let id = row.and_then(|row| row.integer(0)).map_err(Error::db(doing))?;
@@ -169,11 +145,6 @@ impl Transaction {
             }
             query.execute(self.connection()).await.map_err(Error::db(doing))?;
         }
-        Ok(Publication {
-            id,
-            time: new.time,
-            version: new.version,
-            checkpoint: new.checkpoint,
-        })
+        Ok(Publication { id, time: new.time, version: new.version, checkpoint: new.checkpoint })
     }
 }

@@ -44,15 +44,9 @@ impl Catalog {
 
 async fn find(connection: &mut AnyConnection, name: &Name) -> Result<Repository> {
     let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE r.name = $1"));
-    let row = sqlx::query(sql)
-        .bind(name.to_string())
-        .fetch_optional(connection)
-        .await;
+    let row = sqlx::query(sql).bind(name.to_string()).fetch_optional(connection).await;
     let read = row.and_then(|row| row.as_ref().map(repository).transpose());
-    let missing = || Error::NotFound {
-        what: "repository",
-        name: name.to_string(),
-    };
+    let missing = || Error::NotFound { what: "repository", name: name.to_string() };
     read.map_err(Error::db("find a repository"))?.ok_or_else(missing)
 }
 
@@ -83,15 +77,9 @@ impl Transaction {
              VALUES ($1, $2, $3, 0, $4, 0) RETURNING id";
         let query = sqlx::query(sql).bind(name.to_string()).bind(plugin.to_owned());
         let query = query.bind(options.to_string()).bind(now.unix());
-        let id = query
-            .fetch_one(self.connection())
-            .await
-            .and_then(|row| row.integer(0));
+        let id = query.fetch_one(self.connection()).await.and_then(|row| row.integer(0));
         let id = id.map_err(|error| match is_unique_violation(&error) {
-            true => Error::AlreadyExists {
-                what: "repository",
-                name: name.to_string(),
-            },
+            true => Error::AlreadyExists { what: "repository", name: name.to_string() },
             false => Error::db("create a repository")(error),
         })?;
         self.insert_version(id, 0, now).await?;
@@ -106,15 +94,8 @@ impl Transaction {
         remote: Option<&Remote>,
     ) -> Result<()> {
         let sql = "UPDATE repository SET options = $1, remote = COALESCE($2, remote) WHERE id = $3";
-        let query = sqlx::query(sql)
-            .bind(options.to_string())
-            .bind(remote.map(|remote| remote.id))
-            .bind(id);
-        query
-            .execute(self.connection())
-            .await
-            .map(drop)
-            .map_err(Error::db("update a repository"))
+        let query = sqlx::query(sql).bind(options.to_string()).bind(remote.map(|remote| remote.id)).bind(id);
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("update a repository"))
     }
 
     /// Waits until nobody else changes the repository, and keeps it so until the end of the transaction.
@@ -140,11 +121,7 @@ impl Transaction {
     pub async fn settle(&mut self, repository: Id, until: Timestamp) -> Result<()> {
         let sql = "UPDATE repository SET settled_until = $1 WHERE id = $2 AND settled_until < $1";
         let query = sqlx::query(sql).bind(until.unix()).bind(repository);
-        query
-            .execute(self.connection())
-            .await
-            .map(drop)
-            .map_err(Error::db("settle a time"))
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("settle a time"))
     }
 }
 

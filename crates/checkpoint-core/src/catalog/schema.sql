@@ -41,6 +41,15 @@ CREATE TABLE remote (
     options @text NOT NULL
 );
 
+-- Where bytes that are not held yet can be fetched.
+CREATE TABLE remote_artifact (
+    sha256 @bytes NOT NULL,
+    remote BIGINT NOT NULL REFERENCES remote (id),
+    url @text NOT NULL,
+    size BIGINT NOT NULL,
+    PRIMARY KEY (sha256, remote, url)
+);
+
 CREATE TABLE repository (
     id @id,
     name @text NOT NULL UNIQUE,
@@ -51,6 +60,15 @@ CREATE TABLE repository (
     created BIGINT NOT NULL,
     -- No publication may get a time up to this one: it is taken, or it was answered for.
     settled_until BIGINT NOT NULL
+);
+
+-- What a plugin remembers from one sync to the next.
+CREATE TABLE sync_state (
+    repository BIGINT NOT NULL REFERENCES repository (id),
+    remote BIGINT NOT NULL REFERENCES remote (id),
+    name @text NOT NULL,
+    value @text NOT NULL,
+    PRIMARY KEY (repository, remote, name)
 );
 
 CREATE TABLE repository_version (
@@ -80,6 +98,8 @@ CREATE TABLE publication (
     checkpoint BIGINT NOT NULL,
     UNIQUE (repository, time)
 );
+
+CREATE INDEX publication_version ON publication (repository, version, time);
 
 -- The files a publication adds to those of its version's units.
 CREATE TABLE publication_file (

@@ -27,19 +27,10 @@ impl Catalog {
         let mut known = HashMap::new();
         let mut connection = self.pool.acquire().await.map_err(Error::db("connect"))?;
         for some in wanted.chunks(batch(1)) {
-            let sql = list(
-                "SELECT sha256, md5, size FROM artifact WHERE sha256 IN",
-                1,
-                some.len(),
-                "",
-            );
-            let query = some.iter().fold(sqlx::query(sql), |query, digest| {
-                query.bind(digest.as_bytes().to_vec())
-            });
-            let rows = query
-                .fetch_all(&mut *connection)
-                .await
-                .map_err(Error::db("look up artifacts"))?;
+            let sql = list("SELECT sha256, md5, size FROM artifact WHERE sha256 IN", 1, some.len(), "");
+            let query =
+                some.iter().fold(sqlx::query(sql), |query, digest| query.bind(digest.as_bytes().to_vec()));
+            let rows = query.fetch_all(&mut *connection).await.map_err(Error::db("look up artifacts"))?;
             for row in &rows {
                 let digests = artifact(row).map_err(Error::db("look up artifacts"))?;
                 known.insert(digests.sha256, digests);
@@ -54,15 +45,9 @@ impl Catalog {
         let mut found = HashMap::with_capacity(ids.len());
         for some in ids.chunks(batch(1)) {
             let head = "SELECT id, content_type, unit_key, body FROM content_unit WHERE id IN";
-            let query = some
-                .iter()
-                .fold(sqlx::query(list(head, 1, some.len(), "")), |query, id| {
-                    query.bind(*id)
-                });
-            let rows = query
-                .fetch_all(&mut *connection)
-                .await
-                .map_err(Error::db("read units"))?;
+            let query =
+                some.iter().fold(sqlx::query(list(head, 1, some.len(), "")), |query, id| query.bind(*id));
+            let rows = query.fetch_all(&mut *connection).await.map_err(Error::db("read units"))?;
             for row in &rows {
                 let unit = unit(row).map_err(Error::db("read units"))?;
                 found.insert(unit.id, unit);
@@ -73,20 +58,11 @@ impl Catalog {
 }
 
 pub(super) fn artifact(row: &AnyRow) -> sqlx::Result<Digests> {
-    Ok(Digests {
-        sha256: row.sha256(0)?,
-        md5: row.md5(1)?,
-        size: row.integer(2)? as u64,
-    })
+    Ok(Digests { sha256: row.sha256(0)?, md5: row.md5(1)?, size: row.integer(2)? as u64 })
 }
 
 fn unit(row: &AnyRow) -> sqlx::Result<Unit> {
-    Ok(Unit {
-        id: row.integer(0)?,
-        content_type: row.text(1)?,
-        key: row.text(2)?,
-        body: row.bytes(3)?,
-    })
+    Ok(Unit { id: row.integer(0)?, content_type: row.text(1)?, key: row.text(2)?, body: row.bytes(3)? })
 }
 
 fn unit_artifact(row: &AnyRow, first: usize) -> sqlx::Result<UnitArtifact> {
@@ -109,14 +85,9 @@ impl Transaction {
             let mut query = sqlx::query(values(head, some.len(), 3, "ON CONFLICT (sha256) DO NOTHING"));
             for digests in some {
                 query = query.bind(digests.sha256.as_bytes().to_vec());
-                query = query
-                    .bind(digests.md5.as_bytes().to_vec())
-                    .bind(digests.size as i64);
+                query = query.bind(digests.md5.as_bytes().to_vec()).bind(digests.size as i64);
             }
-            query
-                .execute(self.connection())
-                .await
-                .map_err(Error::db("record artifacts"))?;
+            query.execute(self.connection()).await.map_err(Error::db("record artifacts"))?;
         }
         Ok(())
     }
@@ -131,14 +102,10 @@ impl Transaction {
         for some in named.chunks(batch(4)) {
             self.insert_unit_rows(some).await?;
             let head = "SELECT id, digest FROM content_unit WHERE digest IN";
-            let query = some.iter().fold(
-                sqlx::query(list(head, 1, some.len(), "")),
-                |query, (digest, _)| query.bind(digest.as_bytes().to_vec()),
-            );
-            let rows = query
-                .fetch_all(self.connection())
-                .await
-                .map_err(Error::db("record units"))?;
+            let query = some.iter().fold(sqlx::query(list(head, 1, some.len(), "")), |query, (digest, _)| {
+                query.bind(digest.as_bytes().to_vec())
+            });
+            let rows = query.fetch_all(self.connection()).await.map_err(Error::db("record units"))?;
             for row in &rows {
                 let pair = row.sha256(1).and_then(|digest| Ok((digest, row.integer(0)?)));
                 ids.extend([pair.map_err(Error::db("record units"))?]);
@@ -146,10 +113,7 @@ impl Transaction {
             self.insert_unit_artifacts(some, &ids).await?;
         }
         let lost = || Error::Internal("a unit that was recorded cannot be found".into());
-        digests
-            .iter()
-            .map(|digest| ids.get(digest).copied().ok_or_else(lost))
-            .collect()
+        digests.iter().map(|digest| ids.get(digest).copied().ok_or_else(lost)).collect()
     }
 
     async fn insert_unit_rows(&mut self, units: &[(Sha256, &NewUnit)]) -> Result<()> {
@@ -159,11 +123,7 @@ impl Transaction {
             query = query.bind(unit.content_type.to_owned()).bind(unit.key.clone());
             query = query.bind(digest.as_bytes().to_vec()).bind(unit.body.clone());
         }
-        query
-            .execute(self.connection())
-            .await
-            .map(drop)
-            .map_err(Error::db("record units"))
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("record units"))
     }
 
     async fn insert_unit_artifacts(
@@ -171,12 +131,9 @@ impl Transaction {
         units: &[(Sha256, &NewUnit)],
         ids: &HashMap<Sha256, Id>,
     ) -> Result<()> {
-        let files = units
-            .iter()
-            .filter_map(|(digest, unit)| Some((*ids.get(digest)?, unit)));
-        let files: Vec<_> = files
-            .flat_map(|(id, unit)| unit.artifacts.iter().map(move |file| (id, file)))
-            .collect();
+        let files = units.iter().filter_map(|(digest, unit)| Some((*ids.get(digest)?, unit)));
+        let files: Vec<_> =
+            files.flat_map(|(id, unit)| unit.artifacts.iter().map(move |file| (id, file))).collect();
         for some in files.chunks(batch(4)) {
             let head = "INSERT INTO unit_artifact (unit, path, sha256, size)";
             let mut query = sqlx::query(values(head, some.len(), 4, "ON CONFLICT (unit, path) DO NOTHING"));
@@ -184,10 +141,7 @@ impl Transaction {
                 query = query.bind(*id).bind(file.path.to_string());
                 query = query.bind(file.sha256.as_bytes().to_vec()).bind(file.size as i64);
             }
-            query
-                .execute(self.connection())
-                .await
-                .map_err(Error::db("record the files of units"))?;
+            query.execute(self.connection()).await.map_err(Error::db("record the files of units"))?;
         }
         Ok(())
     }
@@ -199,26 +153,16 @@ impl Transaction {
         let mut found = Vec::new();
         for some in keys.chunks(batch(1) - 1) {
             let query = sqlx::query(list(head, 2, some.len(), "")).bind(repository);
-            let query = some
-                .iter()
-                .fold(query, |query, key| query.bind((*key).to_owned()));
-            let rows = query
-                .fetch_all(self.connection())
-                .await
-                .map_err(Error::db("look up units"))?;
+            let query = some.iter().fold(query, |query, key| query.bind((*key).to_owned()));
+            let rows = query.fetch_all(self.connection()).await.map_err(Error::db("look up units"))?;
             for row in &rows {
                 found.push(unit(row).map_err(Error::db("look up units"))?);
             }
         }
-        let mut files = artifacts_of(self.connection(), &found)
-            .await
-            .map_err(Error::db("look up units"))?;
+        let mut files = artifacts_of(self.connection(), &found).await.map_err(Error::db("look up units"))?;
         Ok(found
             .into_iter()
-            .map(|unit| KnownUnit {
-                artifacts: files.remove(&unit.id).unwrap_or_default(),
-                unit,
-            })
+            .map(|unit| KnownUnit { artifacts: files.remove(&unit.id).unwrap_or_default(), unit })
             .collect())
     }
 
@@ -233,13 +177,8 @@ impl Transaction {
         let mut found = Vec::new();
         for some in paths.chunks(batch(1) - 1) {
             let query = sqlx::query(list(head, 2, some.len(), "")).bind(repository);
-            let query = some
-                .iter()
-                .fold(query, |query, path| query.bind((*path).to_owned()));
-            let rows = query
-                .fetch_all(self.connection())
-                .await
-                .map_err(Error::db("look up paths"))?;
+            let query = some.iter().fold(query, |query, path| query.bind((*path).to_owned()));
+            let rows = query.fetch_all(self.connection()).await.map_err(Error::db("look up paths"))?;
             for row in &rows {
                 let pair = row.integer(0).and_then(|id| Ok((id, unit_artifact(row, 1)?)));
                 found.push(pair.map_err(Error::db("look up paths"))?);
@@ -256,16 +195,10 @@ async fn artifacts_of(
     let mut files: HashMap<Id, Vec<UnitArtifact>> = HashMap::new();
     for some in units.chunks(batch(1)) {
         let head = "SELECT unit, path, sha256, size FROM unit_artifact WHERE unit IN";
-        let query = some
-            .iter()
-            .fold(sqlx::query(list(head, 1, some.len(), "")), |query, unit| {
-                query.bind(unit.id)
-            });
+        let query =
+            some.iter().fold(sqlx::query(list(head, 1, some.len(), "")), |query, unit| query.bind(unit.id));
         for row in &query.fetch_all(&mut *connection).await? {
-            files
-                .entry(row.integer(0)?)
-                .or_default()
-                .push(unit_artifact(row, 1)?);
+            files.entry(row.integer(0)?).or_default().push(unit_artifact(row, 1)?);
         }
     }
     Ok(files)

@@ -29,8 +29,10 @@ pub struct UnitFile {
     pub sha256: Sha256,
     /// Their number.
     pub size: u64,
-    /// When the unit came into the repository.
-    pub added: Timestamp,
+    /// When it was first published. Publications have times of their own, so another file of that path has another.
+    pub published: Timestamp,
+    /// Whether its bytes are in the store; if not they can be fetched.
+    pub held: bool,
 }
 
 /// The condition that a row of `version_unit v` belongs to version `$2` of repository `$1`.
@@ -42,14 +44,8 @@ impl Catalog {
     pub async fn versions(&self, repository: Id) -> Result<Vec<RepositoryVersion>> {
         let sql = "SELECT number, created FROM repository_version WHERE repository = $1 ORDER BY number";
         let rows = sqlx::query(sql).bind(repository).fetch_all(&self.pool).await;
-        let version = |row: &AnyRow| {
-            Ok(RepositoryVersion {
-                number: row.integer(0)?,
-                created: row.time(1)?,
-            })
-        };
-        rows.and_then(|rows| rows.iter().map(version).collect())
-            .map_err(Error::db("list versions"))
+        let version = |row: &AnyRow| Ok(RepositoryVersion { number: row.integer(0)?, created: row.time(1)? });
+        rows.and_then(|rows| rows.iter().map(version).collect()).map_err(Error::db("list versions"))
     }
 
     /// The units of a version, ordered by place and key.
@@ -58,34 +54,19 @@ impl Catalog {
             "SELECT v.place, u.id, u.unit_key FROM version_unit v JOIN content_unit u ON u.id = v.unit \
              WHERE {IN_VERSION} ORDER BY v.place, u.unit_key, u.id"
         ));
-        let rows = sqlx::query(sql)
-            .bind(repository)
-            .bind(version)
-            .fetch_all(&self.pool)
-            .await;
+        let rows = sqlx::query(sql).bind(repository).bind(version).fetch_all(&self.pool).await;
         let content = |row: &AnyRow| {
-            Ok(Placed {
-                place: row.text(0)?,
-                unit: Content {
-                    id: row.integer(1)?,
-                    key: row.text(2)?,
-                },
-            })
+            Ok(Placed { place: row.text(0)?, unit: Content { id: row.integer(1)?, key: row.text(2)? } })
         };
-        rows.and_then(|rows| rows.iter().map(content).collect())
-            .map_err(Error::db("read a version"))
+        rows.and_then(|rows| rows.iter().map(content).collect()).map_err(Error::db("read a version"))
     }
 
     /// The file at `path` in a version.
     pub async fn unit_file(&self, repository: Id, version: i64, path: &str) -> Result<Option<UnitFile>> {
         let tail = "AND a.path = $3 ORDER BY v.added_in LIMIT 1";
-        let query = sqlx::query(unit_files(tail))
-            .bind(repository)
-            .bind(version)
-            .bind(path.to_owned());
+        let query = sqlx::query(unit_files(tail)).bind(repository).bind(version).bind(path.to_owned());
         let row = query.fetch_optional(&self.pool).await;
-        row.and_then(|row| row.as_ref().map(unit_file).transpose())
-            .map_err(Error::db("find a file"))
+        row.and_then(|row| row.as_ref().map(unit_file).transpose()).map_err(Error::db("find a file"))
     }
 
     /// The file at `path` in a version or in one before it.
@@ -97,12 +78,9 @@ impl Catalog {
     ) -> Result<Option<UnitFile>> {
         let condition =
             "v.repository = $1 AND v.added_in <= $2 AND a.path = $3 ORDER BY v.added_in DESC LIMIT 1";
-        let query = sqlx::query(unit_files_where(condition))
-            .bind(repository)
-            .bind(version);
+        let query = sqlx::query(unit_files_where(condition)).bind(repository).bind(version);
         let row = query.bind(path.to_owned()).fetch_optional(&self.pool).await;
-        row.and_then(|row| row.as_ref().map(unit_file).transpose())
-            .map_err(Error::db("find a file"))
+        row.and_then(|row| row.as_ref().map(unit_file).transpose()).map_err(Error::db("find a file"))
     }
 
     /// At most `limit` files of a version in the order of their paths, with `from <= path < until`
@@ -116,14 +94,8 @@ impl Catalog {
     ) -> Result<Vec<UnitFile>> {
         let tail = "AND a.path >= $3 AND a.path < $4 ORDER BY a.path, v.added_in LIMIT $5";
         let query = sqlx::query(unit_files(tail)).bind(repository).bind(version);
-        let rows = query
-            .bind(from.to_owned())
-            .bind(until.to_owned())
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await;
-        rows.and_then(|rows| rows.iter().map(unit_file).collect())
-            .map_err(Error::db("list files"))
+        let rows = query.bind(from.to_owned()).bind(until.to_owned()).bind(limit).fetch_all(&self.pool).await;
+        rows.and_then(|rows| rows.iter().map(unit_file).collect()).map_err(Error::db("list files"))
     }
 }
 
@@ -134,9 +106,11 @@ fn unit_files(tail: &str) -> sqlx::AssertSqlSafe<String> {
 // CROSS JOIN has SQLite begin with the path. Without statistics it may begin with all units of the repository.
 fn unit_files_where(condition: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!(
-        "SELECT a.path, a.sha256, a.size, n.created FROM unit_artifact a \
-         CROSS JOIN version_unit v CROSS JOIN repository_version n \
-         WHERE v.unit = a.unit AND n.repository = v.repository AND n.number = v.added_in AND {condition}"
+        "SELECT a.path, a.sha256, a.size, (SELECT p.time FROM publication p \
+         WHERE p.repository = v.repository AND p.version >= v.added_in ORDER BY p.version, p.time LIMIT 1), \
+         CASE WHEN x.sha256 IS NULL THEN 0 ELSE 1 END \
+         FROM unit_artifact a CROSS JOIN version_unit v LEFT JOIN artifact x ON x.sha256 = a.sha256 \
+         WHERE v.unit = a.unit AND {condition}"
     ))
 }
 
@@ -145,37 +119,27 @@ fn unit_file(row: &AnyRow) -> sqlx::Result<UnitFile> {
         path: row.text(0)?,
         sha256: row.sha256(1)?,
         size: row.integer(2)? as u64,
-        added: row.time(3)?,
+        published: row.time(3)?,
+        held: row.flag(4)?,
     })
 }
 
 fn placed(row: &AnyRow) -> sqlx::Result<Placed<Id>> {
-    Ok(Placed {
-        place: row.text(0)?,
-        unit: row.integer(1)?,
-    })
+    Ok(Placed { place: row.text(0)?, unit: row.integer(1)? })
 }
 
 impl Transaction {
     pub(super) async fn insert_version(&mut self, repository: Id, number: i64, now: Timestamp) -> Result<()> {
         let sql = "INSERT INTO repository_version (repository, number, created) VALUES ($1, $2, $3)";
         let query = sqlx::query(sql).bind(repository).bind(number).bind(now.unix());
-        query
-            .execute(self.connection())
-            .await
-            .map(drop)
-            .map_err(Error::db("create a version"))
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("create a version"))
     }
 
     /// All units of the newest version with their places. The repository must be locked.
     pub async fn placed(&mut self, repository: Id) -> Result<Vec<Placed<Id>>> {
         let sql = "SELECT place, unit FROM version_unit WHERE repository = $1 AND removed_in IS NULL";
-        let rows = sqlx::query(sql)
-            .bind(repository)
-            .fetch_all(self.connection())
-            .await;
-        rows.and_then(|rows| rows.iter().map(placed).collect())
-            .map_err(Error::db("read a version"))
+        let rows = sqlx::query(sql).bind(repository).fetch_all(self.connection()).await;
+        rows.and_then(|rows| rows.iter().map(placed).collect()).map_err(Error::db("read a version"))
     }
 
     /// The newest version's units among `ids`, with their places. The repository must be locked.
@@ -186,10 +150,7 @@ impl Transaction {
         for some in ids.chunks(batch(1) - 1) {
             let query = sqlx::query(list(head, 2, some.len(), "")).bind(repository);
             let query = some.iter().fold(query, |query, id| query.bind(*id));
-            let rows = query
-                .fetch_all(self.connection())
-                .await
-                .map_err(Error::db("read a version"))?;
+            let rows = query.fetch_all(self.connection()).await.map_err(Error::db("read a version"))?;
             for row in &rows {
                 found.insert(placed(row).map_err(Error::db("read a version"))?);
             }
@@ -212,12 +173,8 @@ impl Transaction {
             for some in units.chunks(batch(1) - 3) {
                 let head = "UPDATE version_unit SET removed_in = $1 \
                      WHERE repository = $2 AND place = $3 AND removed_in IS NULL AND unit IN";
-                let query = sqlx::query(list(head, 4, some.len(), ""))
-                    .bind(number)
-                    .bind(repository);
-                let query = some
-                    .iter()
-                    .fold(query.bind(place.to_owned()), |query, unit| query.bind(*unit));
+                let query = sqlx::query(list(head, 4, some.len(), "")).bind(number).bind(repository);
+                let query = some.iter().fold(query.bind(place.to_owned()), |query, unit| query.bind(*unit));
                 query.execute(self.connection()).await.map_err(Error::db(doing))?;
             }
         }
@@ -225,11 +182,7 @@ impl Transaction {
             let head = "INSERT INTO version_unit (repository, unit, place, added_in)";
             let mut query = sqlx::query(values(head, some.len(), 4, ""));
             for added in some {
-                query = query
-                    .bind(repository)
-                    .bind(added.unit)
-                    .bind(added.place.clone())
-                    .bind(number);
+                query = query.bind(repository).bind(added.unit).bind(added.place.clone()).bind(number);
             }
             query.execute(self.connection()).await.map_err(Error::db(doing))?;
         }

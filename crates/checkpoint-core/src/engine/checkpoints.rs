@@ -137,12 +137,7 @@ impl Engine {
             size: file.digests.size,
         };
         let files = files.map(file).collect();
-        Ok(Checkpoint {
-            time: found.time,
-            version: found.version,
-            units: units.len(),
-            files,
-        })
+        Ok(Checkpoint { time: found.time, version: found.version, units: units.len(), files })
     }
 
     /// What changed from the checkpoint at or before `from` to the one at or before `to`.
@@ -153,20 +148,13 @@ impl Engine {
         let to = self.checkpoint_at(name, to).await?;
         let before = self.catalog.contents(repository.id, from.version).await?;
         let after = self.catalog.contents(repository.id, to.version).await?;
-        let (before, after) = (
-            self.newest(&*plugin, before).await?,
-            self.newest(&*plugin, after).await?,
-        );
+        let (before, after) = (self.newest(&*plugin, before).await?, self.newest(&*plugin, after).await?);
         let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
         let compare = |left: &str, right: &str| plugin.compare_versions(left, right);
         let changes = names
             .into_iter()
             .filter_map(|name| difference(name, before.get(name), after.get(name), &compare));
-        Ok(Diff {
-            from: from.time,
-            to: to.time,
-            changes: changes.collect(),
-        })
+        Ok(Diff { from: from.time, to: to.time, changes: changes.collect() })
     }
 
     /// For each place, name and variant the newest version.
@@ -178,18 +166,10 @@ impl Engine {
         let mut newest: BTreeMap<Thing, Newest> = BTreeMap::new();
         for some in contents.chunks(BATCH) {
             for placed in read_bodies(&self.catalog, some).await? {
-                let Label {
-                    name,
-                    variant,
-                    version,
-                } = plugin.label(&placed.unit);
-                let candidate = Newest {
-                    version,
-                    unit: placed.unit.id,
-                };
-                let current = newest
-                    .entry((placed.place, name, variant))
-                    .or_insert_with(|| candidate.clone());
+                let Label { name, variant, version } = plugin.label(&placed.unit);
+                let candidate = Newest { version, unit: placed.unit.id };
+                let current =
+                    newest.entry((placed.place, name, variant)).or_insert_with(|| candidate.clone());
                 if plugin.compare_versions(&candidate.version, &current.version) == Ordering::Greater {
                     *current = candidate;
                 }

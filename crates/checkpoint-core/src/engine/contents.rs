@@ -21,11 +21,7 @@ impl VersionContents {
     /// Reads which units there are. To be used by a blocking task of the runtime it is called on.
     pub(super) async fn read(catalog: &Catalog, repository: Id, version: i64) -> Result<VersionContents> {
         let order = catalog.contents(repository, version).await?;
-        Ok(VersionContents {
-            catalog: catalog.clone(),
-            runtime: Handle::current(),
-            order,
-        })
+        Ok(VersionContents { catalog: catalog.clone(), runtime: Handle::current(), order })
     }
 
     fn batch(&self, some: &[Placed<Content>]) -> Vec<Result<Placed<Unit>>> {
@@ -44,21 +40,14 @@ pub(super) async fn read_bodies(catalog: &Catalog, some: &[Placed<Content>]) -> 
     some.iter()
         .map(|content| {
             let unit = units.get(&content.unit.id).cloned().ok_or_else(lost)?;
-            Ok(Placed {
-                place: content.place.clone(),
-                unit,
-            })
+            Ok(Placed { place: content.place.clone(), unit })
         })
         .collect()
 }
 
 impl Contents for VersionContents {
     fn keys(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
-        Box::new(
-            self.order
-                .iter()
-                .map(|content| (content.place.as_str(), content.unit.key.as_str())),
-        )
+        Box::new(self.order.iter().map(|content| (content.place.as_str(), content.unit.key.as_str())))
     }
 
     fn units(&self) -> Box<dyn Iterator<Item = Result<Placed<Unit>>> + '_> {

@@ -29,15 +29,10 @@ impl Engine {
         let mut transaction = self.catalog.begin().await?;
         let others = transaction.lock_distributions().await?;
         if others.iter().any(|other| other.name == *name) {
-            return Err(Error::AlreadyExists {
-                what: "distribution",
-                name: name.to_string(),
-            });
+            return Err(Error::AlreadyExists { what: "distribution", name: name.to_string() });
         }
         check_overlap(&others, name, base_path)?;
-        transaction
-            .create_distribution(name, base_path, repository.id, checkpoint)
-            .await?;
+        transaction.create_distribution(name, base_path, repository.id, checkpoint).await?;
         transaction.commit().await?;
         self.distribution(name).await
     }
@@ -52,9 +47,7 @@ impl Engine {
         let repository = change.repository.unwrap_or_else(|| current.repository.clone());
         let repository = transaction.repository(&repository).await?;
         let checkpoint = change.checkpoint.unwrap_or(current.checkpoint);
-        transaction
-            .update_distribution(current.id, &base_path, repository.id, checkpoint)
-            .await?;
+        transaction.update_distribution(current.id, &base_path, repository.id, checkpoint).await?;
         transaction.commit().await?;
         self.distribution(name).await
     }
@@ -79,13 +72,8 @@ impl Engine {
 }
 
 fn find<'a>(all: &'a [Distribution], name: &Name) -> Result<&'a Distribution> {
-    let missing = || Error::NotFound {
-        what: "distribution",
-        name: name.to_string(),
-    };
-    all.iter()
-        .find(|distribution| distribution.name == *name)
-        .ok_or_else(missing)
+    let missing = || Error::NotFound { what: "distribution", name: name.to_string() };
+    all.iter().find(|distribution| distribution.name == *name).ok_or_else(missing)
 }
 
 fn check_overlap(all: &[Distribution], own: &Name, base_path: &BasePath) -> Result<()> {

@@ -5,6 +5,7 @@ mod contents;
 mod distributions;
 mod fetch;
 mod modify;
+mod on_demand;
 mod pin;
 mod publish;
 mod repositories;
@@ -25,16 +26,17 @@ use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::name::BasePath;
 use crate::plugin::Registry;
-use crate::signer::Signer;
+use crate::signer::{Signer, Verifier};
 use crate::time::{Clock, Timestamp};
 
 pub use checkpoints::{Checkpoint, CheckpointFile, Diff, Difference, Kind as DifferenceKind};
 pub use distributions::DistributionChange;
 pub use modify::Modified;
+pub use on_demand::{ByteSource, Incoming, OnDemand};
 pub use publish::PublishRequest;
 pub use repositories::{ContentEntry, RepositoryChange};
 pub use resolve::{Entry, Freshness, Page, Resolution, Resolver, ServedFile};
-pub use sync::{SyncMode, SyncRequest};
+pub use sync::{SyncRequest, Synced};
 pub use verify::Verified;
 
 /// Where the content server's URLs begin, as in Pulp.
@@ -56,6 +58,8 @@ pub struct EngineConfig {
     pub registry: Registry,
     /// Who signs.
     pub signer: Arc<dyn Signer>,
+    /// Whom the signatures of upstreams are held against.
+    pub verifier: Arc<dyn Verifier>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -67,6 +71,7 @@ pub struct Engine {
     store: ArtifactStore,
     registry: Registry,
     signer: Arc<dyn Signer>,
+    verifier: Arc<dyn Verifier>,
     clock: Arc<dyn Clock>,
     public_url: Option<String>,
 }
@@ -82,6 +87,7 @@ impl Engine {
             store,
             registry: config.registry,
             signer: config.signer,
+            verifier: config.verifier,
             clock: config.clock,
             public_url: config.public_url,
         })

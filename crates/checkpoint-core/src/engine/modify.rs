@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Engine;
 use crate::artifacts::Staged;
-use crate::catalog::{Change, KnownUnit, Transaction};
+use crate::catalog::{Change, KnownUnit, RemoteArtifact, Transaction};
 use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
 use crate::model::{Id, NewUnit, Placed, Repository};
@@ -28,10 +29,17 @@ pub struct Modified {
 pub(super) struct Modification {
     /// Units that shall be there.
     pub(super) units: Vec<Placed<NewUnit>>,
-    /// Whether nothing else shall be there.
-    pub(super) exactly: bool,
+    /// Places where nothing else shall be.
+    pub(super) exactly: HashSet<String>,
+    /// Whether units follow an upstream: one replaces what has its key in its place, and stands beside what has
+    /// its key elsewhere. Otherwise the plugin decides.
+    pub(super) follow: bool,
     /// Units that shall not be there.
     pub(super) remove: Vec<Placed<Id>>,
+    /// Where files that are not held can be fetched.
+    pub(super) remote_artifacts: Vec<RemoteArtifact>,
+    /// What a sync remembers: remote, name, value.
+    pub(super) remember: Vec<(Id, String, Value)>,
     /// What the files of new units are.
     pub(super) artifacts: Vec<Digests>,
 }
@@ -58,40 +66,35 @@ impl Engine {
         let mut transaction = self.catalog.begin().await?;
         let locked = transaction.lock_repository(repository.id).await?;
         transaction.insert_artifacts(&change.artifacts).await?;
-        let settled = settle_keys(&mut transaction, repository.id, &*plugin, &change.units).await?;
+        transaction.insert_remote_artifacts(&change.remote_artifacts).await?;
+        for (remote, name, value) in &change.remember {
+            transaction.set_sync_state(repository.id, *remote, name, value).await?;
+        }
+        let settled = if change.follow {
+            follow(&mut transaction, repository.id, &change).await?
+        } else {
+            settle_keys(&mut transaction, repository.id, &*plugin, &change.units).await?
+        };
         let wanted = settled.wanted;
         let mut leaving: HashSet<Placed<Id>> = change.remove.into_iter().collect();
         leaving.extend(settled.replaced);
-        if change.exactly {
-            leaving.extend(transaction.placed(repository.id).await?);
+        if !change.exactly.is_empty() {
+            let all = transaction.placed(repository.id).await?.into_iter();
+            leaving.extend(all.filter(|placed| change.exactly.contains(&placed.place)));
         }
         leaving.retain(|placed| !wanted.contains(placed));
         let ids: Vec<Id> = wanted.iter().chain(&leaving).map(|placed| placed.unit).collect();
         let present = transaction.placed_among(repository.id, &ids).await?;
-        let added: Vec<_> = wanted
-            .into_iter()
-            .filter(|placed| !present.contains(placed))
-            .collect();
-        let removed: Vec<_> = leaving
-            .into_iter()
-            .filter(|placed| present.contains(placed))
-            .collect();
+        let added: Vec<_> = wanted.into_iter().filter(|placed| !present.contains(placed)).collect();
+        let removed: Vec<_> = leaving.into_iter().filter(|placed| present.contains(placed)).collect();
         let mut version = locked.latest_version;
         if !(added.is_empty() && removed.is_empty()) {
             version += 1;
-            let change = Change {
-                added: &added,
-                removed: &removed,
-                now: self.now(),
-            };
+            let change = Change { added: &added, removed: &removed, now: self.now() };
             transaction.create_version(repository.id, version, change).await?;
         }
         transaction.commit().await?;
-        Ok(Modified {
-            version,
-            added: added.len(),
-            removed: removed.len(),
-        })
+        Ok(Modified { version, added: added.len(), removed: removed.len() })
     }
 }
 
@@ -111,18 +114,12 @@ async fn settle_keys(
     let keys: Vec<&str> = by_key.keys().map(|(_, key)| *key).collect();
     let mut known: HashMap<(String, String), Vec<KnownUnit>> = HashMap::new();
     for unit in transaction.units_with_keys(repository, &keys).await? {
-        known
-            .entry((unit.unit.content_type.clone(), unit.unit.key.clone()))
-            .or_default()
-            .push(unit);
+        known.entry((unit.unit.content_type.clone(), unit.unit.key.clone())).or_default().push(unit);
     }
     let mut used = HashMap::new();
     let mut replaced_ids = HashSet::new();
     for (&(content_type, key), unit) in &by_key {
-        for known in known
-            .remove(&(content_type.to_owned(), key.to_owned()))
-            .unwrap_or_default()
-        {
+        for known in known.remove(&(content_type.to_owned(), key.to_owned())).unwrap_or_default() {
             match plugin.same_key(&known, unit) {
                 _ if known.unit.body == unit.body && known.artifacts == unit.artifacts => {}
                 SameKey::UseKnown => drop(used.insert((content_type, key), known.unit.id)),
@@ -138,36 +135,47 @@ async fn settle_keys(
     used.extend(new_keys.into_iter().zip(ids));
     let row = |placed: &Placed<NewUnit>| {
         let id = used.get(&(placed.unit.content_type, placed.unit.key.as_str()))?;
-        Some(Placed {
-            place: placed.place.clone(),
-            unit: *id,
-        })
+        Some(Placed { place: placed.place.clone(), unit: *id })
     };
     let replaced_ids: Vec<Id> = replaced_ids.into_iter().collect();
-    let replaced = transaction
-        .placed_among(repository, &replaced_ids)
-        .await?
-        .into_iter()
-        .collect();
-    Ok(Settled {
-        wanted: units.iter().filter_map(row).collect(),
-        replaced,
-    })
+    let replaced = transaction.placed_among(repository, &replaced_ids).await?.into_iter().collect();
+    Ok(Settled { wanted: units.iter().filter_map(row).collect(), replaced })
+}
+
+/// What an upstream says is so. Only in places that are not settled as a whole does a unit replace another one.
+async fn follow(transaction: &mut Transaction, repository: Id, change: &Modification) -> Result<Settled> {
+    let units: Vec<&NewUnit> = change.units.iter().map(|placed| &placed.unit).collect();
+    let ids = transaction.insert_units(&units).await?;
+    let row = |(placed, id): (&Placed<NewUnit>, &Id)| Placed { place: placed.place.clone(), unit: *id };
+    let wanted: HashSet<Placed<Id>> = change.units.iter().zip(&ids).map(row).collect();
+    let open = change.units.iter().filter(|placed| !change.exactly.contains(&placed.place));
+    let open: HashSet<(&str, &str)> =
+        open.map(|placed| (placed.place.as_str(), placed.unit.key.as_str())).collect();
+    let mut replaced = Vec::new();
+    if !open.is_empty() {
+        let keys: Vec<&str> = open.iter().map(|(_, key)| *key).collect();
+        let known = transaction.units_with_keys(repository, &keys).await?;
+        let known: HashMap<Id, String> =
+            known.into_iter().map(|known| (known.unit.id, known.unit.key)).collect();
+        let known_ids: Vec<Id> = known.keys().copied().collect();
+        for placed in transaction.placed_among(repository, &known_ids).await? {
+            let key = known.get(&placed.unit).map_or("", String::as_str);
+            if open.contains(&(placed.place.as_str(), key)) && !wanted.contains(&placed) {
+                replaced.push(placed);
+            }
+        }
+    }
+    Ok(Settled { wanted, replaced })
 }
 
 /// The units by type and key. Two different ones with the same key are refused: which one is meant?
 fn distinct(units: &[Placed<NewUnit>]) -> Result<HashMap<(&'static str, &str), &NewUnit>> {
     let mut by_key = HashMap::with_capacity(units.len());
     for Placed { unit, .. } in units {
-        let first = by_key
-            .entry((unit.content_type, unit.key.as_str()))
-            .or_insert(unit);
+        let first = by_key.entry((unit.content_type, unit.key.as_str())).or_insert(unit);
         let bytes = |unit: &NewUnit| unit.artifacts.iter().map(|file| file.sha256).collect::<Vec<_>>();
         if bytes(first) != bytes(unit) {
-            return Err(Error::Conflict(format!(
-                "{} is given twice, with different bytes",
-                unit.key
-            )));
+            return Err(Error::Conflict(format!("{} is given twice, with different bytes", unit.key)));
         }
     }
     Ok(by_key)
@@ -181,17 +189,11 @@ async fn check_paths(
     (units, ids, replaced): (&[&NewUnit], &[Id], &HashSet<Id>),
 ) -> Result<()> {
     let types = plugin.declaration().content;
-    let immutable = |content_type: &str| {
-        types
-            .iter()
-            .any(|t: &ContentType| t.name == content_type && t.immutable_paths)
-    };
+    let immutable =
+        |content_type: &str| types.iter().any(|t: &ContentType| t.name == content_type && t.immutable_paths);
     let new_ids: HashSet<Id> = ids.iter().copied().collect();
     let files = || {
-        units
-            .iter()
-            .zip(ids)
-            .flat_map(|(unit, id)| unit.artifacts.iter().map(move |file| (*unit, *id, file)))
+        units.iter().zip(ids).flat_map(|(unit, id)| unit.artifacts.iter().map(move |file| (*unit, *id, file)))
     };
     let paths: Vec<&str> = files().map(|(_, _, file)| file.path.as_str()).collect();
     let mut taken: HashMap<String, Vec<(Id, Sha256)>> = HashMap::new();
@@ -203,9 +205,7 @@ async fn check_paths(
         .into_iter()
         .map(|placed| placed.unit)
         .collect();
-    let known = known
-        .into_iter()
-        .map(|(id, file)| (id, file.path.to_string(), file.sha256));
+    let known = known.into_iter().map(|(id, file)| (id, file.path.to_string(), file.sha256));
     let own = files().map(|(_, id, file)| (id, file.path.to_string(), file.sha256));
     for (id, path, sha256) in known.chain(own) {
         taken.entry(path).or_default().push((id, sha256));

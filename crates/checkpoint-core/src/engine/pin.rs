@@ -47,16 +47,11 @@ impl Engine {
             return Ok(named);
         }
         let all = self.distributions().await?;
-        let found = all
-            .into_iter()
-            .find(|d| d.repository == named.repository && d.checkpoint == dated);
+        let found = all.into_iter().find(|d| d.repository == named.repository && d.checkpoint == dated);
         found.ok_or_else(|| {
             let (has, hint) = match dated {
                 true => ("does not serve dates", "create one with --checkpoint"),
-                false => (
-                    "serves dates only",
-                    "say which, or create one without --checkpoint",
-                ),
+                false => ("serves dates only", "say which, or create one without --checkpoint"),
             };
             let repository = &named.repository;
             let name = &named.name;
@@ -69,9 +64,7 @@ impl Engine {
     async fn live_publication(&self, name: &Name) -> Result<Publication> {
         let now = self.now();
         let publications = self.publications(name).await?.into_iter();
-        let newest = publications
-            .filter(|p| p.time <= now)
-            .max_by_key(|p| (p.version, p.time));
+        let newest = publications.filter(|p| p.time <= now).max_by_key(|p| (p.version, p.time));
         newest.ok_or_else(|| Error::Invalid(format!("repository '{name}' has not been published yet")))
     }
 }

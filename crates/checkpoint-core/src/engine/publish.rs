@@ -50,10 +50,7 @@ impl Engine {
         loop {
             let repository = self.repository(name).await?;
             let plugin = self.registry.get(&repository.plugin)?;
-            plugin
-                .declaration()
-                .publication
-                .check("publication options", &options)?;
+            plugin.declaration().publication.check("publication options", &options)?;
             progress.begin("publishing", None);
             let prepared = self.prepare(repository, plugin, &options).await?;
             if let Some(publication) = self.reveal(&prepared, request.checkpoint, &options).await? {
@@ -94,12 +91,7 @@ impl Engine {
         };
         let (repository, seal, (files, staged)) = run_blocking(work).await?;
         self.store_staged(staged).await?;
-        Ok(Prepared {
-            repository,
-            version,
-            files: files.into_iter().collect(),
-            seal: Arc::new(seal),
-        })
+        Ok(Prepared { repository, version, files: files.into_iter().collect(), seal: Arc::new(seal) })
     }
 
     /// Gives the publication its time and makes it visible, in one transaction; `None` if it is out of date.
@@ -118,24 +110,12 @@ impl Engine {
         let time = self.next_time(&prepared.repository, locked.settled_until)?;
         let last = self.seal(prepared.seal.clone(), time).await?;
         let mut files = prepared.files.clone();
-        files.extend(
-            last.iter()
-                .map(|(path, staged)| (path.clone(), *staged.digests())),
-        );
-        self.store
-            .put(last.into_iter().map(|(_, staged)| staged).collect())
-            .await?;
+        files.extend(last.iter().map(|(path, staged)| (path.clone(), *staged.digests())));
+        self.store.put(last.into_iter().map(|(_, staged)| staged).collect()).await?;
         let artifacts: Vec<Digests> = files.iter().map(|(_, digests)| *digests).collect();
         transaction.insert_artifacts(&artifacts).await?;
         let version = prepared.version;
-        let new = NewPublication {
-            repository,
-            version,
-            time,
-            checkpoint,
-            options,
-            files: &files,
-        };
+        let new = NewPublication { repository, version, time, checkpoint, options, files: &files };
         let publication = transaction.create_publication(&new).await?;
         transaction.settle(repository, time).await?;
         transaction.bump_generation().await?;
@@ -162,10 +142,7 @@ impl Engine {
         let staging = self.store.staging().clone();
         run_blocking(move || {
             let files = seal(time)?;
-            files
-                .into_iter()
-                .map(|(path, bytes)| Ok((path, staging.copy(&bytes[..])?)))
-                .collect()
+            files.into_iter().map(|(path, bytes)| Ok((path, staging.copy(&bytes[..])?))).collect()
         })
         .await
     }
@@ -173,12 +150,8 @@ impl Engine {
     /// Where the repository's checkpoints are served, with `@TIME@` for the time.
     async fn checkpoints_url(&self, repository: &Name) -> Result<Option<String>> {
         let distributions = self.distributions().await?;
-        let serving = distributions
-            .iter()
-            .find(|d| d.checkpoint && d.repository == *repository);
+        let serving = distributions.iter().find(|d| d.checkpoint && d.repository == *repository);
         let url = |(serving, public): (&Distribution, &String)| content_url(public, &serving.base_path);
-        Ok(serving
-            .zip(self.public_url.as_ref())
-            .map(|pair| format!("{}@TIME@/", url(pair))))
+        Ok(serving.zip(self.public_url.as_ref()).map(|pair| format!("{}@TIME@/", url(pair))))
     }
 }

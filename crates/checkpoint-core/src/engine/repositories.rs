@@ -45,16 +45,10 @@ impl Engine {
         let declaration = self.registry.get(plugin)?.declaration();
         let options = Value::Object(without_nulls(change.options));
         declaration.repository.check("repository options", &options)?;
-        let remote = self
-            .remote_for(name, declaration.name, change.remote.as_ref())
-            .await?;
+        let remote = self.remote_for(name, declaration.name, change.remote.as_ref()).await?;
         let mut transaction = self.catalog.begin().await?;
-        let id = transaction
-            .create_repository(name, declaration.name, &options, self.now())
-            .await?;
-        transaction
-            .update_repository(id, &options, remote.as_ref())
-            .await?;
+        let id = transaction.create_repository(name, declaration.name, &options, self.now()).await?;
+        transaction.update_repository(id, &options, remote.as_ref()).await?;
         transaction.commit().await?;
         self.repository(name).await
     }
@@ -91,13 +85,8 @@ impl Engine {
         merge(&mut options, change.options);
         let options = Value::Object(without_nulls(options));
         let plugin = self.registry.get(&current.plugin)?;
-        plugin
-            .declaration()
-            .repository
-            .check("repository options", &options)?;
-        transaction
-            .update_repository(id, &options, remote.as_ref())
-            .await?;
+        plugin.declaration().repository.check("repository options", &options)?;
+        transaction.update_repository(id, &options, remote.as_ref()).await?;
         transaction.commit().await?;
         self.repository(name).await
     }
@@ -128,10 +117,7 @@ impl Engine {
     pub async fn content(&self, name: &Name) -> Result<Vec<ContentEntry>> {
         let repository = self.repository(name).await?;
         let plugin = self.registry.get(&repository.plugin)?;
-        let contents = self
-            .catalog
-            .contents(repository.id, repository.latest_version)
-            .await?;
+        let contents = self.catalog.contents(repository.id, repository.latest_version).await?;
         let mut entries = Vec::with_capacity(contents.len());
         for some in contents.chunks(BATCH) {
             for placed in read_bodies(&self.catalog, some).await? {
@@ -163,14 +149,10 @@ impl Engine {
         let parsed =
             Url::parse(url).map_err(|error| Error::Invalid(format!("'{url}' is not a URL: {error}")))?;
         if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(Error::Invalid(format!(
-                "'{url}' is neither an http: nor an https: URL"
-            )));
+            return Err(Error::Invalid(format!("'{url}' is neither an http: nor an https: URL")));
         }
         if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(Error::Invalid(
-                "a remote's URL must not hold a user name or password".into(),
-            ));
+            return Err(Error::Invalid("a remote's URL must not hold a user name or password".into()));
         }
         let options = Value::Object(without_nulls(options));
         remote.check("remote options", &options)?;

@@ -38,6 +38,8 @@ pub struct ServedFile {
     pub size: u64,
     /// Since when they are at this path.
     pub modified: Timestamp,
+    /// Whether they were in the store when the path was looked up; if not, [`super::OnDemand`] has them fetched.
+    pub held: bool,
     /// How long the answer holds.
     pub freshness: Freshness,
 }
@@ -71,8 +73,10 @@ pub struct Entry {
     pub size: Option<u64>,
 }
 
-/// How many paths, by-hash names and directories are remembered. A path takes some 200 bytes.
-const REMEMBERED: u64 = 500_000;
+/// How much memory paths and by-hash names that are remembered may take, in bytes; what was not found counts too.
+const REMEMBERED: u64 = 128 << 20;
+/// What remembering a path takes besides its text, about.
+const OVERHEAD: usize = 160;
 const REMEMBERED_PAGES: u64 = 1_000;
 /// How many paths of a directory are read at once.
 const SCAN: i64 = 1_000;
@@ -97,6 +101,7 @@ struct Found {
     size: u64,
     modified: Timestamp,
     origin: Origin,
+    held: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,20 +116,16 @@ enum Origin {
 
 impl Found {
     fn new(digests: &Digests, modified: Timestamp, origin: Origin) -> Found {
-        Found {
-            sha256: digests.sha256,
-            size: digests.size,
-            modified,
-            origin,
-        }
+        Found { sha256: digests.sha256, size: digests.size, modified, origin, held: true }
     }
 
     fn of_unit(file: UnitFile) -> Found {
         Found {
             sha256: file.sha256,
             size: file.size,
-            modified: file.added,
+            modified: file.published,
             origin: Origin::Unit,
+            held: file.held,
         }
     }
 }
@@ -143,10 +144,16 @@ impl Resolver {
         Resolver {
             engine,
             views: Views::default(),
-            paths: Cache::new(REMEMBERED),
+            paths: Cache::builder()
+                .weigher(|(_, path): &(Id, String), _: &Option<Found>| (path.len() + OVERHEAD) as u32)
+                .max_capacity(REMEMBERED)
+                .build(),
             pages: Cache::new(REMEMBERED_PAGES),
-            retained: Cache::new(REMEMBERED),
-            settled: Cache::new(REMEMBERED),
+            retained: Cache::builder()
+                .weigher(|(_, _, path): &(Id, i64, String), _: &Option<Found>| (path.len() + OVERHEAD) as u32)
+                .max_capacity(REMEMBERED)
+                .build(),
+            settled: Cache::new(100_000),
         }
     }
 
@@ -175,19 +182,9 @@ impl Resolver {
         match visible.max_by_key(|publication| (publication.version, publication.time)) {
             Some(publication) => {
                 let live = Some(view.generation);
-                self.resolve_in(
-                    &Place {
-                        served: &served,
-                        publication,
-                        live,
-                    },
-                    rest,
-                )
-                .await
+                self.resolve_in(&Place { served: &served, publication, live }, rest).await
             }
-            None => Ok(not_found(
-                "the distribution's repository has not been published yet",
-            )),
+            None => Ok(not_found("the distribution's repository has not been published yet")),
         }
     }
 
@@ -201,10 +198,7 @@ impl Resolver {
         let catalog = &self.engine.catalog;
         let now = self.engine.now();
         if rest.is_empty() {
-            return Ok(Resolution::Directory(Arc::new(dates(
-                served.publications(catalog).await?,
-                now,
-            ))));
+            return Ok(Resolution::Directory(Arc::new(dates(served.publications(catalog).await?, now))));
         }
         let (date, inside) = match rest.split_once('/') {
             Some((date, inside)) => (date, Some(inside)),
@@ -234,22 +228,11 @@ impl Resolver {
             (None, _) => Ok(not_found("there is no checkpoint at or before that time")),
             (Some(exact), None) if exact.time == time => Ok(Resolution::AddSlash),
             (Some(exact), Some(inside)) if exact.time == time => {
-                self.resolve_in(
-                    &Place {
-                        served,
-                        publication: &exact,
-                        live: None,
-                    },
-                    inside,
-                )
-                .await
+                self.resolve_in(&Place { served, publication: &exact, live: None }, inside).await
             }
             (Some(newest), inside) => {
                 let inside = inside.unwrap_or_default();
-                Ok(Resolution::Moved(format!(
-                    "{}/{}/{inside}",
-                    distribution.base_path, newest.time
-                )))
+                Ok(Resolution::Moved(format!("{}/{}/{inside}", distribution.base_path, newest.time)))
             }
         }
     }
@@ -263,11 +246,8 @@ impl Resolver {
     async fn resolve_in(&self, place: &Place<'_>, path: &str) -> Result<Resolution> {
         if path.is_empty() || path.ends_with('/') {
             let directory = path.strip_suffix('/').unwrap_or(path);
-            let index = if directory.is_empty() {
-                "index.html".into()
-            } else {
-                format!("{directory}/index.html")
-            };
+            let index =
+                if directory.is_empty() { "index.html".into() } else { format!("{directory}/index.html") };
             if let Some(file) = self.file(place, &index).await? {
                 return Ok(Resolution::File(file));
             }
@@ -283,11 +263,7 @@ impl Resolver {
             return Ok(Resolution::File(file));
         }
         let exists = !self.page(place, path).await?.entries.is_empty();
-        Ok(if exists {
-            Resolution::AddSlash
-        } else {
-            not_found("there is no such file")
-        })
+        Ok(if exists { Resolution::AddSlash } else { not_found("there is no such file") })
     }
 
     /// A file by its path in the publication, or one that an earlier publication had there.
@@ -314,6 +290,7 @@ impl Resolver {
             sha256: found.sha256,
             size: found.size,
             modified: found.modified,
+            held: found.held,
             freshness: freshness(&found),
         }))
     }
@@ -322,15 +299,9 @@ impl Resolver {
         let (catalog, publication) = (&self.engine.catalog, place.publication);
         let (directory, name) = split_path(path);
         if let Some(file) = catalog.publication_file(publication.id, directory, name).await? {
-            return Ok(Some(Found::new(
-                &file.digests,
-                publication.time,
-                Origin::Metadata,
-            )));
+            return Ok(Some(Found::new(&file.digests, publication.time, Origin::Metadata)));
         }
-        let unit = catalog
-            .unit_file(place.served.id(), publication.version, path)
-            .await?;
+        let unit = catalog.unit_file(place.served.id(), publication.version, path).await?;
         if let Some(file) = unit {
             return Ok(Some(Found::of_unit(file)));
         }
@@ -364,10 +335,7 @@ impl Resolver {
             }
             None if self.has_immutable_paths(place) => {
                 let version = place.publication.version;
-                catalog
-                    .unit_file_up_to(repository, version, path)
-                    .await?
-                    .map(Found::of_unit)
+                catalog.unit_file_up_to(repository, version, path).await?.map(Found::of_unit)
             }
             None => None,
         };
@@ -377,13 +345,7 @@ impl Resolver {
 
     fn has_immutable_paths(&self, place: &Place<'_>) -> bool {
         let plugin = self.engine.registry.get(&place.served.repository.plugin);
-        plugin.is_ok_and(|plugin| {
-            plugin
-                .declaration()
-                .content
-                .iter()
-                .all(|content| content.immutable_paths)
-        })
+        plugin.is_ok_and(|plugin| plugin.declaration().content.iter().all(|content| content.immutable_paths))
     }
 
     async fn page(&self, place: &Place<'_>, directory: &str) -> Result<Arc<Page>> {
@@ -397,21 +359,14 @@ impl Resolver {
             }
         };
         match place.live {
-            Some(_) => Ok(Arc::new(Page {
-                freshness: Freshness::Changing,
-                ..Page::clone(&page)
-            })),
+            Some(_) => Ok(Arc::new(Page { freshness: Freshness::Changing, ..Page::clone(&page) })),
             None => Ok(page),
         }
     }
 
     async fn read_page(&self, place: &Place<'_>, directory: &str) -> Result<Page> {
         let (catalog, publication) = (&self.engine.catalog, place.publication);
-        let prefix = if directory.is_empty() {
-            String::new()
-        } else {
-            format!("{directory}/")
-        };
+        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
         let mut children = BTreeMap::new();
         for file in catalog.publication_files(publication.id).await? {
             if let Some(inside) = file.path.strip_prefix(&prefix) {
@@ -419,18 +374,14 @@ impl Resolver {
             }
         }
         // '0' is the byte after '/', so this is after every path with the prefix.
-        let until = if directory.is_empty() {
-            "\u{10FFFF}".into()
-        } else {
-            format!("{directory}0")
-        };
+        let until = if directory.is_empty() { "\u{10FFFF}".into() } else { format!("{directory}0") };
         let mut from = prefix.clone();
         loop {
             let version = (place.served.id(), publication.version);
             let files = catalog.unit_files_between(version, &from, &until, SCAN).await?;
             for file in &files {
                 if let Some(inside) = file.path.strip_prefix(&prefix) {
-                    add_child(&mut children, inside, file.added, file.size);
+                    add_child(&mut children, inside, file.published, file.size);
                 }
             }
             let Some(last) = files.last().filter(|_| files.len() as i64 == SCAN) else {
@@ -445,10 +396,7 @@ impl Resolver {
             };
         }
         let entry = |(name, (modified, size))| Entry { name, modified, size };
-        Ok(Page {
-            entries: children.into_iter().map(entry).collect(),
-            freshness: Freshness::Immutable,
-        })
+        Ok(Page { entries: children.into_iter().map(entry).collect(), freshness: Freshness::Immutable })
     }
 }
 
@@ -470,11 +418,7 @@ enum Hash {
 fn by_hash(path: &str) -> Option<(&str, Hash)> {
     let (rest, hex) = path.rsplit_once('/')?;
     let (rest, algorithm) = rest.rsplit_once('/')?;
-    let directory = if rest == "by-hash" {
-        ""
-    } else {
-        rest.strip_suffix("/by-hash")?
-    };
+    let directory = if rest == "by-hash" { "" } else { rest.strip_suffix("/by-hash")? };
     let hash = match algorithm {
         "SHA256" => Hash::Sha256(hex.parse().ok()?),
         "MD5Sum" => Hash::Md5(hex.parse().ok()?),
@@ -490,25 +434,17 @@ fn not_found(why: &str) -> Resolution {
 /// The newest checkpoint at or before `time`.
 fn checkpoint_at(publications: &[Publication], time: Timestamp) -> Option<&Publication> {
     let end = publications.partition_point(|publication| publication.time <= time);
-    publications[..end]
-        .iter()
-        .rev()
-        .find(|publication| publication.checkpoint)
+    publications[..end].iter().rev().find(|publication| publication.checkpoint)
 }
 
 fn dates(publications: &[Publication], now: Timestamp) -> Page {
-    let visible = publications
-        .iter()
-        .filter(|publication| publication.checkpoint && publication.time <= now);
+    let visible = publications.iter().filter(|publication| publication.checkpoint && publication.time <= now);
     let entry = |publication: &Publication| Entry {
         name: format!("{}/", publication.time),
         modified: Some(publication.time),
         size: None,
     };
-    Page {
-        entries: visible.map(entry).collect(),
-        freshness: Freshness::Changing,
-    }
+    Page { entries: visible.map(entry).collect(), freshness: Freshness::Changing }
 }
 
 /// The distribution whose base path is `path` or an ancestor of it, and what follows its slash.
@@ -519,19 +455,13 @@ fn find_distribution<'v, 'p>(view: &'v View, path: &'p str) -> Option<(&'v Distr
             return Some((distribution, Some(&path[at + 1..])));
         }
     }
-    view.distributions
-        .get(path)
-        .map(|distribution| (distribution, None))
+    view.distributions.get(path).map(|distribution| (distribution, None))
 }
 
 /// Above the distributions: the next segments of their base paths.
 fn between_distributions(view: &View, path: &str) -> Resolution {
     let directory = path.strip_suffix('/').unwrap_or(path);
-    let prefix = if directory.is_empty() {
-        String::new()
-    } else {
-        format!("{directory}/")
-    };
+    let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
     let mut names = BTreeMap::new();
     for base_path in view.distributions.keys() {
         if let Some(inside) = base_path.strip_prefix(&prefix) {
@@ -545,14 +475,7 @@ fn between_distributions(view: &View, path: &str) -> Resolution {
     if !path.is_empty() && !path.ends_with('/') {
         return Resolution::AddSlash;
     }
-    let entry = |name| Entry {
-        name,
-        modified: None,
-        size: None,
-    };
+    let entry = |name| Entry { name, modified: None, size: None };
     let entries = names.into_keys().map(entry).collect();
-    Resolution::Directory(Arc::new(Page {
-        entries,
-        freshness: Freshness::Changing,
-    }))
+    Resolution::Directory(Arc::new(Page { entries, freshness: Freshness::Changing }))
 }

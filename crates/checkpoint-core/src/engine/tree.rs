@@ -46,9 +46,7 @@ impl PublicationWriter for Tree {
     fn add(&mut self, path: RelativePath, file: Writing) -> Result<()> {
         let staged = file.finish()?;
         if self.files.insert(path.clone(), *staged.digests()).is_some() {
-            return Err(Error::Internal(format!(
-                "a publication was given two files at '{path}'"
-            )));
+            return Err(Error::Internal(format!("a publication was given two files at '{path}'")));
         }
         self.staged.insert(path, staged);
         Ok(())
@@ -60,16 +58,9 @@ impl PublicationWriter for Tree {
         path: RelativePath,
         make: &mut dyn FnMut(&mut dyn Read, &mut dyn Write) -> Result<()>,
     ) -> Result<()> {
-        let missing = || {
-            Error::Internal(format!(
-                "'{path}' is derived from '{source}', which was not added"
-            ))
-        };
+        let missing = || Error::Internal(format!("'{path}' is derived from '{source}', which was not added"));
         let staged = self.staged.get(source).ok_or_else(missing)?;
-        let suffix = path
-            .as_str()
-            .strip_prefix(source.as_str())
-            .unwrap_or(path.as_str());
+        let suffix = path.as_str().strip_prefix(source.as_str()).unwrap_or(path.as_str());
         let derivation = (staged.digests().sha256, suffix.to_owned());
         let unchanged = self.before.get(source.as_str()) == Some(staged.digests());
         let before = self.before.get(path.as_str()).filter(|_| unchanged);

@@ -29,11 +29,7 @@ impl Engine {
         let repository = self.repository(name).await?;
         let plugin = self.registry.get(&repository.plugin)?;
         let options = Value::Object(options);
-        plugin
-            .declaration()
-            .uploaded()?
-            .upload
-            .check("upload options", &options)?;
+        plugin.declaration().uploaded()?.upload.check("upload options", &options)?;
         let options = Arc::new((options, repository.options.clone()));
         progress.begin("reading", Some(files.len() as u64));
         let mut change = Modification::default();
@@ -60,18 +56,11 @@ impl Engine {
     ) -> Result<Modified> {
         let repository = self.repository(name).await?;
         let plugin = self.registry.get(&repository.plugin)?;
-        let contents = self
-            .catalog
-            .contents(repository.id, repository.latest_version)
-            .await?;
+        let contents = self.catalog.contents(repository.id, repository.latest_version).await?;
         let mut matched = vec![false; selectors.len()];
         let mut change = Modification::default();
         for some in contents.chunks(BATCH) {
-            for Placed {
-                place: stands_at,
-                unit,
-            } in read_bodies(&self.catalog, some).await?
-            {
+            for Placed { place: stands_at, unit } in read_bodies(&self.catalog, some).await? {
                 if place.is_some_and(|place| place != stands_at) {
                     continue;
                 }
@@ -80,19 +69,13 @@ impl Engine {
                 for (selector, matched) in selectors.iter().zip(&mut matched) {
                     if *selector == label.name || *selector == versioned || *selector == unit.key {
                         *matched = true;
-                        change.remove.push(Placed {
-                            place: stands_at.clone(),
-                            unit: unit.id,
-                        });
+                        change.remove.push(Placed { place: stands_at.clone(), unit: unit.id });
                     }
                 }
             }
         }
         if let Some((selector, _)) = selectors.iter().zip(matched).find(|(_, matched)| !matched) {
-            return Err(Error::NotFound {
-                what: "content",
-                name: selector.clone(),
-            });
+            return Err(Error::NotFound { what: "content", name: selector.clone() });
         }
         self.modify(&repository, change).await
     }
@@ -112,13 +95,8 @@ fn read_file(
     let file_name = path.file_name().and_then(|name| name.to_str());
     let file_name = file_name.ok_or_else(|| wrong("its name is not UTF-8"))?;
     let staged = staging.copy(File::open(path).map_err(Error::io("read", path))?)?;
-    let upload = Upload {
-        file_name,
-        file: staged.open()?,
-        digests: staged.digests(),
-        options,
-        repository_options,
-    };
+    let upload =
+        Upload { file_name, file: staged.open()?, digests: staged.digests(), options, repository_options };
     let unit = plugin.parse_upload(upload).map_err(|error| match error {
         Error::Invalid(sentence) => wrong(&sentence),
         error => error,

@@ -23,10 +23,8 @@ impl Engine {
         let mut verified = Verified::default();
         progress.begin("verifying", None);
         for reference in self.catalog.dangling_references().await? {
-            let problem = format!(
-                "{} refers to artifact {}, which is not known",
-                reference.from, reference.sha256
-            );
+            let problem =
+                format!("{} refers to artifact {}, which is not known", reference.from, reference.sha256);
             verified.problems.push(problem);
         }
         let mut after = None;

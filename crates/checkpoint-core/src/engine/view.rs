@@ -32,12 +32,7 @@ impl View {
     async fn read(catalog: &Catalog, generation: i64) -> Result<View> {
         let distributions = catalog.distributions().await?.into_iter();
         let repositories = catalog.repositories().await?.into_iter();
-        let served = |repository| {
-            Arc::new(Served {
-                repository,
-                publications: OnceCell::new(),
-            })
-        };
+        let served = |repository| Arc::new(Served { repository, publications: OnceCell::new() });
         Ok(View {
             generation,
             distributions: distributions.map(|d| (d.base_path.to_string(), d)).collect(),

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::SyncMode;
 use crate::error::{Error, Result};
 
 /// The options of one of a plugin's types: a serde struct and its JSON schema.
@@ -16,10 +17,7 @@ pub struct OptionsType {
 impl OptionsType {
     /// The options that deserialize as `T`. It should deny unknown fields and have a default for each.
     pub fn of<T: JsonSchema + DeserializeOwned>() -> OptionsType {
-        OptionsType {
-            schema: || schema_for!(T),
-            check: |value| serde_json::from_value::<T>(value).map(drop),
-        }
+        OptionsType { schema: || schema_for!(T), check: |value| serde_json::from_value::<T>(value).map(drop) }
     }
 
     /// The JSON schema, with the doc comments of the struct as descriptions.
@@ -39,16 +37,10 @@ impl OptionsType {
             return Vec::new();
         };
         let description = |schema: &Value| {
-            let text = schema
-                .get("description")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+            let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
             text.replace('\n', " ")
         };
-        properties
-            .iter()
-            .map(|(name, schema)| (name.clone(), description(schema)))
-            .collect()
+        properties.iter().map(|(name, schema)| (name.clone(), description(schema))).collect()
     }
 
     /// Those of `options` that are options of this type.
@@ -85,6 +77,8 @@ pub struct Declaration {
     pub repository: OptionsType,
     /// Options of its remotes; none if it cannot sync.
     pub remote: Option<OptionsType>,
+    /// What a sync does with units that the remote does not have, unless it is told.
+    pub sync_mode: SyncMode,
     /// Options of its publications.
     pub publication: OptionsType,
     /// Its kinds of content; the first is what an upload makes.

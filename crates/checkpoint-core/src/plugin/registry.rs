@@ -22,10 +22,7 @@ impl Registry {
     pub fn get(&self, name: &str) -> Result<Arc<dyn Plugin>> {
         self.plugins.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.plugins.keys().copied().collect();
-            Error::Invalid(format!(
-                "there is no type '{name}'; there is {}",
-                known.join(", ")
-            ))
+            Error::Invalid(format!("there is no type '{name}'; there is {}", known.join(", ")))
         })
     }
 

@@ -1,11 +1,13 @@
 //! The methods a plugin implements, and what the core hands it for each.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Declaration;
@@ -15,7 +17,7 @@ use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
 use crate::model::{NewUnit, Placed, Unit};
 use crate::name::{Name, RelativePath};
-use crate::signer::Signer;
+use crate::signer::{Signer, Verifier};
 use crate::time::Timestamp;
 
 /// A kind of content. Methods that are not `async` may block; the core calls them off the async threads.
@@ -27,8 +29,8 @@ pub trait Plugin: Send + Sync {
     /// Reads an uploaded file as a content unit. [`Error::Invalid`] says what is wrong with it.
     fn parse_upload(&self, upload: Upload<'_>) -> Result<Placed<NewUnit>>;
 
-    /// Decides what happens when `new` has the key of a unit that is, or was, in the repository and is not
-    /// the same.
+    /// Decides what happens when an uploaded unit has the key of one that is, or was, in the repository and is
+    /// not the same. (What is synced follows the upstream.)
     fn same_key(&self, known: &KnownUnit, new: &NewUnit) -> SameKey;
 
     /// What people call a unit.
@@ -42,10 +44,7 @@ pub trait Plugin: Send + Sync {
 
     /// Fetches what a remote has. The core makes the new version of all that went into the sink.
     async fn sync(&self, job: SyncJob<'_>) -> Result<()> {
-        Err(Error::Invalid(format!(
-            "'{}' is of a type that cannot sync",
-            job.url
-        )))
+        Err(Error::Invalid(format!("'{}' is of a type that cannot sync", job.url)))
     }
 
     /// What a client has to put into its configuration to use the publication at `job.url`.
@@ -147,12 +146,29 @@ pub struct SyncJob<'a> {
     pub url: &'a str,
     /// The remote's options.
     pub options: &'a Value,
-    /// The repository's options.
-    pub repository_options: &'a Value,
+    /// What becomes of units that the remote does not have.
+    pub mode: SyncMode,
+    /// Whether files that cannot be had are left out, rather than the whole sync refused.
+    pub skip_broken: bool,
+    /// Whether an upstream may go back in time, expire, or change its name.
+    pub accept_change: bool,
     /// How to reach the remote.
     pub fetcher: &'a dyn Fetcher,
+    /// Whom signatures are held against.
+    pub verifier: &'a dyn Verifier,
+    /// The time.
+    pub now: Timestamp,
     /// Where the units go.
     pub sink: &'a mut dyn SyncSink,
+}
+
+/// What becomes of units that the remote does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// They stay.
+    Additive,
+    /// They go: each place that the remote is about has what the remote has there.
+    Mirror,
 }
 
 /// What a file is expected to be, as far as the upstream says.
@@ -166,21 +182,67 @@ pub struct Expected {
     pub limit: u64,
 }
 
-/// Fetches from a remote, with its credentials, proxies and limits.
+/// What an upstream said about a file's age, to be sent back with the next request for it (RFC 9110 section 13.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validators {
+    /// Its entity tag.
+    pub etag: Option<String>,
+    /// When it was changed.
+    pub last_modified: Option<String>,
+}
+
+/// Fetches from a remote, with its credentials, proxies and limits. Transfers that break are taken up again.
 #[async_trait]
 pub trait Fetcher: Send + Sync {
     /// Fetches a URL into the staging area. Bytes that are not as expected are refused and dropped.
     async fn fetch(&self, url: &str, expected: Expected) -> Result<Staged>;
+
+    /// Fetches a URL unless it is what it was when it had these validators.
+    async fn fetch_changed(
+        &self,
+        url: &str,
+        known: &Validators,
+        limit: u64,
+    ) -> Result<Option<(Staged, Validators)>>;
+}
+
+/// Where the files of a unit are.
+pub enum UnitFiles {
+    /// In the store: they were held before, or given to [`SyncSink::store`].
+    Held,
+    /// They stay where they are until somebody asks for them: the URL of each, in the order of the unit's files.
+    Remote(Vec<String>),
 }
 
 /// Takes what a sync finds.
 #[async_trait]
-pub trait SyncSink: Send {
+pub trait SyncSink: Send + Sync {
     /// Which of the digests need not be fetched, since their bytes are here.
-    async fn held(&mut self, wanted: &[Sha256]) -> Result<Vec<Sha256>>;
+    async fn held(&mut self, wanted: &[Sha256]) -> Result<HashSet<Sha256>>;
 
-    /// Adds a unit with those of its files that were fetched.
-    async fn add(&mut self, unit: Placed<NewUnit>, fetched: Vec<Staged>) -> Result<()>;
+    /// Keeps what was fetched, whatever becomes of the sync: the next one need not fetch it again.
+    async fn store(&mut self, fetched: Vec<Staged>) -> Result<()>;
+
+    /// Adds a unit.
+    async fn add(&mut self, unit: Placed<NewUnit>, files: UnitFiles) -> Result<()>;
+
+    /// Says that all units of a place are being added, so that a mirror has no others there.
+    fn claim(&mut self, place: &str);
+
+    /// What an earlier sync of this repository from this remote remembered.
+    fn recall(&self, name: &str) -> Option<Value>;
+
+    /// Remembers something for the next sync, if this one succeeds.
+    fn remember(&mut self, name: &str, value: Value);
+
+    /// A stage begins: what is done, and how many steps it has.
+    fn begin(&self, stage: &str, steps: u64);
+
+    /// A step is done.
+    fn advance(&self);
+
+    /// Remarks on something that the user should know although the sync goes on.
+    fn remark(&mut self, remark: String);
 }
 
 /// What [`Plugin::pin`] is told.

@@ -27,12 +27,7 @@ async fn five(database: Database) -> Five {
         *time = test.publish(&name, number % 2 == 1).await.time;
     }
     let resolver = Resolver::new(test.engine.clone());
-    Five {
-        test,
-        resolver,
-        name,
-        times,
-    }
+    Five { test, resolver, name, times }
 }
 
 impl Five {
@@ -47,10 +42,7 @@ async fn the_root_lists_the_checkpoints_and_nothing_else() {
     for database in Database::all() {
         let five = five(database).await;
         let [_, c1, _, c3, _] = five.times;
-        assert_eq!(
-            names(&five.resolver, "r/dated/").await,
-            [format!("{c1}/"), format!("{c3}/")]
-        );
+        assert_eq!(names(&five.resolver, "r/dated/").await, [format!("{c1}/"), format!("{c3}/")]);
         assert_eq!(what(&five.test, &five.resolver, "r/dated").await, "slash");
         let listed = five.test.engine.checkpoints(&five.name).await.unwrap();
         let listed: Vec<_> = listed.iter().map(|checkpoint| checkpoint.time).collect();
@@ -72,11 +64,7 @@ async fn the_exact_time_of_a_checkpoint_serves_it() {
         assert_eq!(five.at(c1, "/notes").await, "slash");
         assert_eq!(five.at(c1, "").await, "slash");
         assert_eq!(five.at(c3, "/index").await, "file n0_1\nn1_1\nn2_1\nn3_1\n");
-        let Resolution::File(file) = five
-            .resolver
-            .resolve(&format!("r/dated/{c1}/index"))
-            .await
-            .unwrap()
+        let Resolution::File(file) = five.resolver.resolve(&format!("r/dated/{c1}/index")).await.unwrap()
         else {
             panic!("the index is a file");
         };
@@ -90,14 +78,9 @@ async fn a_time_between_leads_to_the_checkpoint_before_it_with_the_rest_of_the_p
         let five = five(database).await;
         let [_, c1, n2, c3, n4] = five.times;
         let now = five.test.clock.timestamp();
-        for (time, checkpoint) in [
-            (after(c1, 1), c1),
-            (n2, c1),
-            (after(c3, -1), c1),
-            (after(c3, 1), c3),
-            (n4, c3),
-            (now, c3),
-        ] {
+        for (time, checkpoint) in
+            [(after(c1, 1), c1), (n2, c1), (after(c3, -1), c1), (after(c3, 1), c3), (n4, c3), (now, c3)]
+        {
             for (rest, kept) in [
                 ("", "/"),
                 ("/", "/"),
@@ -105,10 +88,7 @@ async fn a_time_between_leads_to_the_checkpoint_before_it_with_the_rest_of_the_p
                 ("/notes/", "/notes/"),
                 ("/no/such/thing+%41 ü", "/no/such/thing+%41 ü"),
             ] {
-                assert_eq!(
-                    five.at(time, rest).await,
-                    format!("to r/dated/{checkpoint}{kept}")
-                );
+                assert_eq!(five.at(time, rest).await, format!("to r/dated/{checkpoint}{kept}"));
             }
         }
     }
@@ -120,16 +100,10 @@ async fn times_before_the_first_checkpoint_in_the_future_or_malformed_are_not_fo
         let five = five(database).await;
         let [n0, c1, ..] = five.times;
         let now = five.test.clock.timestamp();
-        let mut dates: Vec<String> = [
-            "",
-            "x",
-            "latest",
-            "20250230T000000Z",
-            "20250318T140460Z",
-            "2025-03-18",
-        ]
-        .map(str::to_owned)
-        .to_vec();
+        let mut dates: Vec<String> =
+            ["", "x", "latest", "20250230T000000Z", "20250318T140460Z", "2025-03-18"]
+                .map(str::to_owned)
+                .to_vec();
         dates.extend(["19700101T000000Z".into(), "99991231T235959Z".into()]);
         dates.extend([n0, after(c1, -1), after(now, 1), after(now, 86_400)].map(|time| time.to_string()));
         dates.extend([c1.to_string().to_lowercase(), format!("{c1}Z"), format!(" {c1}")]);
@@ -169,10 +143,7 @@ async fn publications_of_one_second_get_a_second_each_and_are_visible_from_then_
             // Visible when publish returns.
             let exact = what(&test, &resolver, &format!("r/dated/{time}/time")).await;
             assert_eq!(exact, format!("file {time}"));
-            assert_eq!(
-                what(&test, &resolver, "r/live/time").await,
-                format!("file {time}")
-            );
+            assert_eq!(what(&test, &resolver, "r/live/time").await, format!("file {time}"));
             times.push(time);
         }
         assert_eq!(times, [start, after(start, 1), after(start, 2)]);
@@ -223,14 +194,8 @@ async fn a_publication_in_progress_is_invisible() {
         }
         let second = publishing.await.unwrap().time;
         assert!(second > now, "that second was answered for");
-        assert_eq!(
-            what(&test, &resolver, "r/live/index").await,
-            "file new_1\nold_1\n"
-        );
-        assert_eq!(
-            names(&resolver, "r/dated/").await,
-            [format!("{first}/"), format!("{second}/")]
-        );
+        assert_eq!(what(&test, &resolver, "r/live/index").await, "file new_1\nold_1\n");
+        assert_eq!(names(&resolver, "r/dated/").await, [format!("{first}/"), format!("{second}/")]);
     }
 }
 
@@ -252,27 +217,17 @@ async fn a_publication_that_fails_leaves_nothing_and_can_be_repeated() {
             test.clock.advance(5);
             let error = publish(&test.engine, &name, true).await.unwrap_err();
             assert_eq!(error.to_string(), "no key today");
-            assert_eq!(
-                test.engine.publications(&name).await.unwrap(),
-                std::slice::from_ref(&first)
-            );
+            assert_eq!(test.engine.publications(&name).await.unwrap(), std::slice::from_ref(&first));
             assert_eq!(names(&resolver, "r/dated/").await, [format!("{}/", first.time)]);
             assert_eq!(what(&test, &resolver, "r/live/index").await, "file old_1\n");
             let staged = std::fs::read_dir(test.store().join("staging")).unwrap().count();
             assert_eq!(staged, 0, "nothing stays behind");
         }
         let second = test.publish(&name, true).await;
-        assert_eq!(
-            test.engine.publications(&name).await.unwrap(),
-            [first, second.clone()]
-        );
+        assert_eq!(test.engine.publications(&name).await.unwrap(), [first, second.clone()]);
         let index = what(&test, &resolver, &format!("r/dated/{}/index", second.time)).await;
         assert_eq!(index, "file new_1\nold_1\n");
-        let verified = test
-            .engine
-            .verify(&checkpoint_core::progress::Silent)
-            .await
-            .unwrap();
+        let verified = test.engine.verify(&checkpoint_core::progress::Silent).await.unwrap();
         assert_eq!(verified.problems, [] as [String; 0]);
     }
 }
@@ -283,10 +238,7 @@ async fn what_came_later_is_not_in_an_earlier_checkpoint() {
         let five = five(database).await;
         let [_, c1, _, c3, _] = five.times;
         // Asked for under the later names first, so that whatever is remembered has its chance to leak.
-        assert_eq!(
-            what(&five.test, &five.resolver, "r/live/notes/n3_1").await,
-            "file n3 1\n"
-        );
+        assert_eq!(what(&five.test, &five.resolver, "r/live/notes/n3_1").await, "file n3 1\n");
         assert_eq!(five.at(c3, "/notes/n3_1").await, "file n3 1\n");
         for path in ["/notes/n3_1", "/notes/n2_1", "/notes/n4_1"] {
             assert_eq!(five.at(c1, path).await, "none");
@@ -294,10 +246,7 @@ async fn what_came_later_is_not_in_an_earlier_checkpoint() {
         assert_eq!(five.at(c3, "/notes/n4_1").await, "none");
         // What is gone from the newest version stays in the checkpoints that have it.
         let engine = &five.test.engine;
-        engine
-            .remove_content(&five.name, &["n0".into()], None)
-            .await
-            .unwrap();
+        engine.remove_content(&five.name, &["n0".into()], None).await.unwrap();
         let c5 = five.test.publish(&five.name, true).await.time;
         assert_eq!(five.at(c5, "/notes/n0_1").await, "none");
         assert_eq!(five.at(c1, "/notes/n0_1").await, "file n0 1\n");
@@ -308,10 +257,7 @@ async fn what_came_later_is_not_in_an_earlier_checkpoint() {
 /// The names by hash of a file in the root directory.
 fn by_hash(bytes: &[u8]) -> [String; 2] {
     let digests = Digests::of(bytes);
-    [
-        format!("by-hash/SHA256/{}", digests.sha256),
-        format!("by-hash/MD5Sum/{}", digests.md5),
-    ]
+    [format!("by-hash/SHA256/{}", digests.sha256), format!("by-hash/MD5Sum/{}", digests.md5)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -325,11 +271,7 @@ async fn under_a_date_the_files_of_that_checkpoint_answer_by_hash_and_no_others(
             assert_eq!(five.at(c3, &format!("/{other}")).await, format!("file {late}"));
             assert_eq!(five.at(c1, &format!("/{other}")).await, "none");
             assert_eq!(five.at(c3, &format!("/{name}")).await, "none");
-            assert_eq!(
-                five.at(c1, &format!("/notes/{name}")).await,
-                "none",
-                "another directory"
-            );
+            assert_eq!(five.at(c1, &format!("/notes/{name}")).await, "none", "another directory");
             let path = format!("r/dated/{c1}/{name}");
             let Resolution::File(file) = five.resolver.resolve(&path).await.unwrap() else {
                 panic!("{path} is a file");
@@ -354,10 +296,7 @@ async fn live_answers_by_hash_for_every_publication_however_many_came_since() {
             for bytes in [&index, &time] {
                 for name in by_hash(bytes.as_bytes()) {
                     let path = format!("r/live/{name}");
-                    assert_eq!(
-                        what(&five.test, &five.resolver, &path).await,
-                        format!("file {bytes}")
-                    );
+                    assert_eq!(what(&five.test, &five.resolver, &path).await, format!("file {bytes}"));
                     let Resolution::File(file) = five.resolver.resolve(&path).await.unwrap() else {
                         panic!("{path} is a file");
                     };
@@ -369,11 +308,7 @@ async fn live_answers_by_hash_for_every_publication_however_many_came_since() {
         five.test.publish(&other, true).await;
         for name in by_hash(index.as_bytes()) {
             let path = format!("other/live/{name}");
-            assert_eq!(
-                what(&five.test, &five.resolver, &path).await,
-                "none",
-                "another repository"
-            );
+            assert_eq!(what(&five.test, &five.resolver, &path).await, "none", "another repository");
         }
     }
 }
@@ -387,15 +322,9 @@ async fn a_clock_turned_back_a_little_does_not_break_the_order() {
         test.clock.turn_back(60);
         let second = publish(&test.engine, &name, true).await.unwrap().time;
         assert_eq!(second, after(first, 1));
-        assert!(
-            test.clock.timestamp() >= second,
-            "publish waits until it is visible"
-        );
+        assert!(test.clock.timestamp() >= second, "publish waits until it is visible");
         let resolver = Resolver::new(test.engine.clone());
-        assert_eq!(
-            what(&test, &resolver, "r/live/time").await,
-            format!("file {second}")
-        );
+        assert_eq!(what(&test, &resolver, "r/live/time").await, format!("file {second}"));
     }
 }
 
@@ -409,9 +338,7 @@ async fn a_clock_turned_back_by_hours_is_refused_with_a_sentence() {
         let error = publish(&test.engine, &name, true).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict);
         assert!(
-            error
-                .to_string()
-                .contains("'r' is dated 10801 seconds ahead of this machine's clock"),
+            error.to_string().contains("'r' is dated 10801 seconds ahead of this machine's clock"),
             "{error}"
         );
         assert_eq!(test.engine.publications(&name).await.unwrap(), [first]);

@@ -17,10 +17,7 @@ async fn in_order(engine: &Engine, name: &Name) -> Vec<Publication> {
     let publications = engine.publications(name).await.unwrap();
     for pair in publications.windows(2) {
         assert!(pair[0].time < pair[1].time, "{pair:?}");
-        assert!(
-            pair[0].version <= pair[1].version,
-            "{pair:?} goes back to older content"
-        );
+        assert!(pair[0].version <= pair[1].version, "{pair:?} goes back to older content");
     }
     publications
 }
@@ -51,11 +48,7 @@ async fn a_slow_publisher_shows_the_newest_version_and_not_the_one_it_began_with
             format!("r/dated/{}/index", slow.time),
             format!("r/dated/{}/index", quick.time),
         ] {
-            assert_eq!(
-                what(&test, &resolver, &path).await,
-                "file new_1\nold_1\n",
-                "{path}"
-            );
+            assert_eq!(what(&test, &resolver, &path).await, "file new_1\nold_1\n", "{path}");
         }
     }
 }
@@ -73,9 +66,7 @@ async fn two_publishers_that_finish_together_never_show_older_content_after_newe
                 add_notes(&test, &name, &[&format!("n{round}-{number}")]).await;
                 let hold = plugin.hold();
                 let (engine, name) = (engine.clone(), name.clone());
-                publishing.push(tokio::spawn(async move {
-                    publish(&engine, &name, true).await.unwrap()
-                }));
+                publishing.push(tokio::spawn(async move { publish(&engine, &name, true).await.unwrap() }));
                 held.push(hold.reached().await);
             }
             // The newer one first: the older one arrives while it commits.
@@ -137,17 +128,10 @@ async fn of_ten_writers_on_two_engines_nothing_is_lost() {
             writing.await.unwrap();
         }
         publish(&engines[1], &name, true).await.unwrap();
-        let keys: BTreeSet<String> = (0..10)
-            .flat_map(|writer| (0..EACH).map(move |number| format!("n{writer}-{number}_1")))
-            .collect();
+        let keys: BTreeSet<String> =
+            (0..10).flat_map(|writer| (0..EACH).map(move |number| format!("n{writer}-{number}_1"))).collect();
         let content = test.engine.content(&name).await.unwrap();
-        assert_eq!(
-            content
-                .into_iter()
-                .map(|entry| entry.key)
-                .collect::<BTreeSet<_>>(),
-            keys
-        );
+        assert_eq!(content.into_iter().map(|entry| entry.key).collect::<BTreeSet<_>>(), keys);
         // Each write made one version, and each publication shows exactly the version it says it does.
         assert_eq!(test.engine.versions(&name).await.unwrap().len(), 10 * EACH + 1);
         let resolver = Resolver::new(test.engine.clone());
@@ -169,15 +153,9 @@ async fn repositories_can_be_changed_by_many_at_once_and_keep_what_nobody_named(
         let remote: Name = "upstream".parse().unwrap();
         let url = "http://upstream.example.org/";
         let engine = &test.engine;
-        engine
-            .create_remote(&remote, "fake", url, Default::default())
-            .await
-            .unwrap();
+        engine.create_remote(&remote, "fake", url, Default::default()).await.unwrap();
         let name: Name = "r".parse().unwrap();
-        let with_remote = RepositoryChange {
-            remote: Some(remote.clone()),
-            ..Default::default()
-        };
+        let with_remote = RepositoryChange { remote: Some(remote.clone()), ..Default::default() };
         let created = engine.create_repository(&name, "fake", with_remote).await;
         assert_eq!(created.unwrap().remote, Some(remote.clone()));
         // More of them than the pool has connections.
@@ -196,10 +174,7 @@ async fn repositories_can_be_changed_by_many_at_once_and_keep_what_nobody_named(
 async fn what_one_engine_publishes_the_next_request_to_another_sees() {
     for database in Database::all() {
         let test = engine_on(database).await;
-        let resolvers = [
-            Resolver::new(test.engine.clone()),
-            Resolver::new(test.another().await),
-        ];
+        let resolvers = [Resolver::new(test.engine.clone()), Resolver::new(test.another().await)];
         let name = test.repository("r").await;
         for number in 0..5 {
             add_notes(&test, &name, &[&format!("n{number}")]).await;
@@ -225,10 +200,7 @@ async fn several_engines_can_create_the_catalog_at_once() {
                 tokio::spawn(async move {
                     let engine = fresh.open(clock).await.unwrap();
                     let name: Name = format!("r{number}").parse().unwrap();
-                    engine
-                        .create_repository(&name, "fake", Default::default())
-                        .await
-                        .unwrap();
+                    engine.create_repository(&name, "fake", Default::default()).await.unwrap();
                     engine
                 })
             });
@@ -248,10 +220,7 @@ async fn an_engine_that_is_opened_later_sees_all_of_it() {
         let name = test.repository("r").await;
         add_notes(&test, &name, &["a", "b"]).await;
         test.publish(&name, true).await;
-        test.engine
-            .remove_content(&name, &["a".into()], None)
-            .await
-            .unwrap();
+        test.engine.remove_content(&name, &["a".into()], None).await.unwrap();
         test.publish(&name, false).await;
         let before = all_of(&test, &test.engine, &name).await;
         test.engine.close().await;

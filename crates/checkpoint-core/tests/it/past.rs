@@ -154,21 +154,12 @@ async fn a_request_that_is_overtaken_does_not_answer_with_what_it_saw_before() {
     for database in Database::all() {
         let fresh = Fresh::new(database);
         let clock = Arc::new(ManualClock::at("20250318T140442Z".parse().unwrap()));
-        let holding = Arc::new(HoldingClock {
-            clock: clock.clone(),
-            hold: Mutex::default(),
-        });
+        let holding = Arc::new(HoldingClock { clock: clock.clone(), hold: Mutex::default() });
         let publisher = fresh.open(clock.clone()).await.unwrap();
         let server = fresh.open(holding.clone()).await.unwrap();
         let (name, path) = ("r".parse().unwrap(), "r".parse().unwrap());
-        publisher
-            .create_repository(&name, "fake", Default::default())
-            .await
-            .unwrap();
-        publisher
-            .create_distribution(&name, &path, &name, true)
-            .await
-            .unwrap();
+        publisher.create_repository(&name, "fake", Default::default()).await.unwrap();
+        publisher.create_distribution(&name, &path, &name, true).await.unwrap();
         let first = publish(&publisher, &name, true).await.unwrap().time;
         let resolver = Arc::new(Resolver::new(server));
         assert_eq!(kind(&resolver, format!("r/{first}/")).await, "directory");
@@ -208,10 +199,8 @@ async fn answers_hold_while_many_ask_and_publish_at_once() {
         let name = test.repository("r").await;
         publish(&test.engine, &name, true).await.unwrap();
         let engines = [test.engine.clone(), test.another().await];
-        let resolvers: Vec<_> = engines
-            .iter()
-            .map(|engine| Arc::new(Resolver::new(engine.clone())))
-            .collect();
+        let resolvers: Vec<_> =
+            engines.iter().map(|engine| Arc::new(Resolver::new(engine.clone()))).collect();
         let answers: Arc<Mutex<HashMap<Timestamp, String>>> = Arc::default();
         let over = Arc::new(AtomicBool::new(false));
         let mut asking = Vec::new();
@@ -222,12 +211,7 @@ async fn answers_hold_while_many_ask_and_publish_at_once() {
                 while !over.load(Ordering::Relaxed) {
                     let time = test.clock.timestamp();
                     let answer = what(&test, &resolver, &format!("r/dated/{time}/time")).await;
-                    let first = answers
-                        .lock()
-                        .unwrap()
-                        .entry(time)
-                        .or_insert_with(|| answer.clone())
-                        .clone();
+                    let first = answers.lock().unwrap().entry(time).or_insert_with(|| answer.clone()).clone();
                     assert_eq!(answer, first, "the answer for {time} changed");
                 }
             }));
@@ -298,9 +282,7 @@ struct Model {
 
 impl Model {
     fn index(&self) -> String {
-        (0..self.notes)
-            .map(|number| format!("n{number:03}_1\n"))
-            .collect()
+        (0..self.notes).map(|number| format!("n{number:03}_1\n")).collect()
     }
 
     fn answer(&self, name: &Name, time: Timestamp) -> String {
@@ -350,10 +332,7 @@ async fn walk(test: &TestEngine, engines: &[Engine; 2], moves: &[Move]) {
             }
         }
     }
-    let checkpoints = model
-        .publications
-        .iter()
-        .filter(|(_, (checkpoint, _))| *checkpoint);
+    let checkpoints = model.publications.iter().filter(|(_, (checkpoint, _))| *checkpoint);
     let list: Vec<_> = checkpoints.map(|(time, _)| format!("{time}/")).collect();
     let fresh = Resolver::new(test.engine.clone());
     for resolver in resolvers.iter().chain([&fresh]) {
@@ -371,12 +350,8 @@ fn whatever_happens_an_answer_is_the_newest_checkpoint_of_its_time_and_stays() {
     for database in Database::all() {
         let test = runtime.block_on(engine_on(database));
         let engines = [test.engine.clone(), runtime.block_on(test.another())];
-        let config = Config {
-            cases: 16,
-            failure_persistence: None,
-            max_shrink_iters: 200,
-            ..Config::default()
-        };
+        let config =
+            Config { cases: 16, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
         let walks = prop::collection::vec(any_move(), 1..60);
         let outcome = TestRunner::new(config).run(&walks, |moves| {
             runtime.block_on(walk(&test, &engines, &moves));
@@ -394,10 +369,7 @@ async fn what_a_checkpoint_holds_outlives_everything_that_happens_to_its_reposit
         add_notes(&test, &name, &["a", "b"]).await;
         let first = test.publish(&name, true).await.time;
         let resolver = Resolver::new(test.engine.clone());
-        test.engine
-            .remove_content(&name, &["a".into()], None)
-            .await
-            .unwrap();
+        test.engine.remove_content(&name, &["a".into()], None).await.unwrap();
         add_notes(&test, &name, &["c"]).await;
         test.publish(&name, false).await;
         add_notes(&test, &name, &["a"]).await;

@@ -103,10 +103,7 @@ fn take(queue: &Mutex<Vec<Step>>) -> Option<Step> {
 impl Plugin for SteppedPlugin {
     fn declaration(&self) -> Declaration {
         let declaration = self.inner.declaration();
-        Declaration {
-            remote: Some(declaration.repository.clone()),
-            ..declaration
-        }
+        Declaration { remote: Some(declaration.repository.clone()), ..declaration }
     }
 
     fn parse_upload(&self, upload: Upload<'_>) -> Result<Placed<NewUnit>> {
@@ -153,15 +150,10 @@ pub(crate) async fn engine_on(database: Database) -> TestEngine {
 
 /// Adds version 1 of the notes of these names.
 pub(crate) async fn add_notes(test: &TestEngine, repository: &Name, names: &[&str]) -> Modified {
-    let notes: Vec<(String, Vec<u8>)> = names
-        .iter()
-        .enumerate()
-        .map(|(number, name)| (number.to_string(), note(name, 1)))
-        .collect();
-    let files: Vec<(&str, &[u8])> = notes
-        .iter()
-        .map(|(file, bytes)| (file.as_str(), bytes.as_slice()))
-        .collect();
+    let notes: Vec<(String, Vec<u8>)> =
+        names.iter().enumerate().map(|(number, name)| (number.to_string(), note(name, 1))).collect();
+    let files: Vec<(&str, &[u8])> =
+        notes.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
     test.add(repository, &files, &[]).await.unwrap()
 }
 
@@ -177,10 +169,7 @@ pub(crate) async fn add_through(engine: &Engine, repository: &Name, name: &str) 
 
 /// Publishes in the second that the clock shows.
 pub(crate) async fn publish(engine: &Engine, repository: &Name, checkpoint: bool) -> Result<Publication> {
-    let request = PublishRequest {
-        checkpoint,
-        ..Default::default()
-    };
+    let request = PublishRequest { checkpoint, ..Default::default() };
     engine.publish(repository, request, &Silent).await
 }
 
@@ -230,10 +219,7 @@ impl Fresh {
             Database::Sqlite => format!("sqlite://{}", directory.path().join("catalog.sqlite").display()),
             Database::Postgres => empty_postgres_database(),
         };
-        Fresh {
-            directory,
-            database_url,
-        }
+        Fresh { directory, database_url }
     }
 
     /// Opens an engine on it.
@@ -248,6 +234,7 @@ impl Fresh {
             public_url: None,
             registry,
             signer: Arc::new(FakeSigner),
+            verifier: Arc::new(FakeSigner),
             clock,
         })
         .await
@@ -259,9 +246,7 @@ fn empty_postgres_database() -> String {
     let server = std::env::var("DEBPOINT_TEST_POSTGRES").unwrap();
     let count = COUNT.fetch_add(1, Relaxed);
     let name = format!("fresh_{}_{count}", std::process::id());
-    let created = Command::new("psql")
-        .args([&server, "-qc", &format!("CREATE DATABASE {name}")])
-        .status();
+    let created = Command::new("psql").args([&server, "-qc", &format!("CREATE DATABASE {name}")]).status();
     assert!(created.unwrap().success());
     let mut url = Url::parse(&server).unwrap();
     url.set_path(&name);

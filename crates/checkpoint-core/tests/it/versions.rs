@@ -131,37 +131,23 @@ async fn compare_with_plain_sets(test: &TestEngine, changes: &[Change]) {
         checkpoints.push((published.time, versions.len() - 1));
     }
     let kept = test.engine.versions(&name).await.unwrap();
-    assert!(
-        kept.iter()
-            .map(|version| version.number)
-            .eq(0..versions.len() as i64)
-    );
+    assert!(kept.iter().map(|version| version.number).eq(0..versions.len() as i64));
     let resolver = Resolver::new(test.engine.clone());
     let keys = |notes: &BTreeSet<Note>| notes.iter().map(key).collect::<BTreeSet<_>>();
     for &(time, version) in &checkpoints {
         let expected = keys(&versions[version]);
         let root = format!("{name}/dated/{time}");
         let index: String = expected.iter().map(|key| format!("{key}\n")).collect();
-        assert_eq!(
-            what(test, &resolver, &format!("{root}/index")).await,
-            format!("file {index}")
-        );
+        assert_eq!(what(test, &resolver, &format!("{root}/index")).await, format!("file {index}"));
         let held = test.engine.checkpoint(&name, time).await.unwrap();
         assert_eq!((held.version as usize, held.units), (version, expected.len()));
         if !expected.is_empty() {
             let page = names(&resolver, &format!("{root}/notes/")).await;
             assert_eq!(page.into_iter().collect::<BTreeSet<_>>(), expected);
         }
-        for note in NAMES
-            .iter()
-            .flat_map(|name| (1..4).map(move |version| (*name, version)))
-        {
+        for note in NAMES.iter().flat_map(|name| (1..4).map(move |version| (*name, version))) {
             let found = what(test, &resolver, &format!("{root}/notes/{}", key(&note))).await;
-            assert_eq!(
-                found.starts_with("file"),
-                expected.contains(&key(&note)),
-                "{note:?}"
-            );
+            assert_eq!(found.starts_with("file"), expected.contains(&key(&note)), "{note:?}");
         }
     }
     for (from, before) in checkpoints.iter().step_by(2) {
@@ -171,12 +157,7 @@ async fn compare_with_plain_sets(test: &TestEngine, changes: &[Change]) {
         }
     }
     let content = test.engine.content(&name).await.unwrap();
-    assert!(
-        content
-            .into_iter()
-            .map(|entry| entry.key)
-            .eq(keys(versions.last().unwrap()))
-    );
+    assert!(content.into_iter().map(|entry| entry.key).eq(keys(versions.last().unwrap())));
 }
 
 #[test]
@@ -184,12 +165,8 @@ fn every_version_holds_what_plain_sets_say() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for database in Database::all() {
         let test = runtime.block_on(engine_on(database));
-        let config = Config {
-            cases: 12,
-            failure_persistence: None,
-            max_shrink_iters: 200,
-            ..Config::default()
-        };
+        let config =
+            Config { cases: 12, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
         let histories = prop::collection::vec(any_change(), 1..14);
         let outcome = TestRunner::new(config).run(&histories, |changes| {
             runtime.block_on(compare_with_plain_sets(&test, &changes));
@@ -211,10 +188,7 @@ async fn of_files_added_together_all_come_or_none() {
             (b"no note at all", Kind::Invalid),
             (b"good   1", Kind::Conflict),
         ] {
-            let error = test
-                .add(&name, &[("good", &good), ("bad", bad)], &[])
-                .await
-                .unwrap_err();
+            let error = test.add(&name, &[("good", &good), ("bad", bad)], &[]).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
             assert_eq!(test.engine.repository(&name).await.unwrap().latest_version, 1);
             let content = test.engine.content(&name).await.unwrap();
@@ -270,21 +244,10 @@ async fn a_name_that_matches_nothing_is_refused_and_nothing_is_removed() {
         let name = test.repository("r").await;
         add_notes(&test, &name, &["a", "b"]).await;
         let selectors = ["a".to_owned(), "c".to_owned()];
-        let error = test
-            .engine
-            .remove_content(&name, &selectors, None)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.to_string().contains("'c'")),
-            (Kind::NotFound, true)
-        );
+        let error = test.engine.remove_content(&name, &selectors, None).await.unwrap_err();
+        assert_eq!((error.kind(), error.to_string().contains("'c'")), (Kind::NotFound, true));
         assert_eq!(test.engine.content(&name).await.unwrap().len(), 2);
-        let error = test
-            .engine
-            .remove_content(&name, &["a".into()], Some("elsewhere"))
-            .await
-            .unwrap_err();
+        let error = test.engine.remove_content(&name, &["a".into()], Some("elsewhere")).await.unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound);
         assert_eq!(test.engine.repository(&name).await.unwrap().latest_version, 1);
     }
@@ -313,17 +276,12 @@ async fn verify_finds_what_is_deleted_cut_short_or_changed() {
         std::fs::write(artifact(&test, &changed), b"Changed 1\n").unwrap();
         let found = test.engine.verify(&Silent).await.unwrap();
         assert_eq!((found.artifacts, found.problems.len()), (7, 3), "{found:?}");
-        for (bytes, how) in [
-            (&deleted, "is missing"),
-            (&short, "holds 3 bytes"),
-            (&changed, "holds 10 bytes"),
-        ] {
+        for (bytes, how) in
+            [(&deleted, "is missing"), (&short, "holds 3 bytes"), (&changed, "holds 10 bytes")]
+        {
             let sha256 = Digests::of(bytes).sha256.to_string();
             let told = |problem: &&String| problem.contains(&sha256) && problem.contains(how);
-            assert!(
-                found.problems.iter().any(|problem| told(&problem)),
-                "{how}: {found:?}"
-            );
+            assert!(found.problems.iter().any(|problem| told(&problem)), "{how}: {found:?}");
         }
         std::fs::write(artifact(&test, &deleted), &deleted).unwrap();
         std::fs::write(artifact(&test, &short), &short).unwrap();
@@ -342,20 +300,14 @@ async fn the_same_bytes_are_stored_once() {
             add_through(&test.engine, name, "a").await;
         }
         assert!(artifact(&test, &note("a", 1)).is_file());
-        let [first, _] = [
-            test.publish(&repositories[0], true).await,
-            test.publish(&repositories[1], true).await,
-        ];
+        let [first, _] =
+            [test.publish(&repositories[0], true).await, test.publish(&repositories[1], true).await];
         // The note, its index and the index in upper case are the same in both; the times are not.
         let verified = test.engine.verify(&Silent).await.unwrap();
         assert_eq!(verified.artifacts, 5);
         test.publish(&repositories[0], true).await;
         assert_eq!(test.engine.verify(&Silent).await.unwrap().artifacts, 6);
-        let held = test
-            .engine
-            .checkpoint(&repositories[0], first.time)
-            .await
-            .unwrap();
+        let held = test.engine.checkpoint(&repositories[0], first.time).await.unwrap();
         assert_eq!(held.files.len(), 3);
     }
 }

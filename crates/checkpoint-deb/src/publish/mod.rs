@@ -26,9 +26,7 @@ pub(crate) fn publish(job: PublishJob<'_>) -> Result<Seal> {
     let fields = release::Fields {
         repository: job.repository.as_str(),
         options: &options,
-        snapshots: job
-            .checkpoints_url
-            .map(|url| url.replace("@TIME@", "@SNAPSHOTID@")),
+        snapshots: job.checkpoints_url.map(|url| url.replace("@TIME@", "@SNAPSHOTID@")),
     };
     let mut releases = Vec::with_capacity(suites.len());
     for (name, suite) in &suites {
@@ -47,10 +45,7 @@ fn seal(
 ) -> Result<Vec<(RelativePath, Vec<u8>)>> {
     let mut files = Vec::with_capacity(3 * releases.len() + 1);
     for (suite, release) in releases {
-        let text = release::text(&Release {
-            date: time.unix(),
-            ..release.clone()
-        })?;
+        let text = release::text(&Release { date: time.unix(), ..release.clone() })?;
         let mut add = |name: &str, bytes: Vec<u8>| -> Result<()> {
             files.push((format!("dists/{suite}/{name}").parse()?, bytes));
             Ok(())

@@ -42,10 +42,7 @@ pub(super) fn write(
         indices.finish(writer)?;
     }
     match units.next() {
-        Some(unit) => Err(Error::Internal(format!(
-            "nothing was published for '{}'",
-            unit?.place
-        ))),
+        Some(unit) => Err(Error::Internal(format!("nothing was published for '{}'", unit?.place))),
         None => Ok(()),
     }
 }
@@ -61,10 +58,7 @@ impl Indices {
         for architecture in &suite.architectures {
             files.insert(architecture.clone(), writer.create()?);
         }
-        Ok(Indices {
-            directory: format!("dists/{name}/{component}"),
-            files,
-        })
+        Ok(Indices { directory: format!("dists/{name}/{component}"), files })
     }
 
     fn add(&mut self, stanza: &[u8]) -> Result<()> {

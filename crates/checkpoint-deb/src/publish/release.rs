@@ -24,11 +24,7 @@ pub(super) fn release(
     writer: &dyn PublicationWriter,
 ) -> Result<Release> {
     let all = fields.options;
-    let own = all
-        .suites
-        .iter()
-        .find(|(suite, _)| suite.as_str() == name)
-        .map(|(_, own)| own.clone());
+    let own = all.suites.iter().find(|(suite, _)| suite.as_str() == name).map(|(_, own)| own.clone());
     let own = own.unwrap_or_default();
     let text = |value: Option<FieldValue>| value.map(|value| value.as_str().to_owned());
     let or =
@@ -40,8 +36,7 @@ pub(super) fn release(
         let path = path.as_str().strip_prefix(&prefix)?;
         // `stable/updates` lies inside `stable` but is a suite of its own.
         let of = |component: &String| {
-            path.strip_prefix(component.as_str())
-                .is_some_and(|p| p.starts_with("/binary-"))
+            path.strip_prefix(component.as_str()).is_some_and(|p| p.starts_with("/binary-"))
         };
         suite.components.iter().any(of).then(|| file(path, digests))
     };
@@ -78,7 +73,5 @@ fn file(path: &str, digests: &Digests) -> ReleaseFile {
 
 /// The bytes of a Release.
 pub(super) fn text(release: &Release) -> Result<Vec<u8>> {
-    release
-        .write()
-        .map_err(|error| Error::Invalid(format!("cannot write Release: {error}")))
+    release.write().map_err(|error| Error::Invalid(format!("cannot write Release: {error}")))
 }

@@ -10,10 +10,7 @@ async fn the_deb_plugin_conforms() {
     checkpoint_deb::register(&mut registry);
     let whole = deb("whole", "1");
     let samples = Samples {
-        thing: [
-            ("a.deb", deb("hello", "1:1.0~rc1-1")),
-            ("b.deb", deb("hello", "1:1.0-1")),
-        ],
+        thing: [("a.deb", deb("hello", "1:1.0~rc1-1")), ("b.deb", deb("hello", "1:1.0-1"))],
         other: ("c.deb", deb_with("other", "2", "amd64", "")),
         invalid: vec![
             ("empty.deb", Vec::new()),

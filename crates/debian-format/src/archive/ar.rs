@@ -39,16 +39,8 @@ impl<R: Read> ArReader<R> {
         if read_full(&mut inner, &mut magic)? < magic.len() || magic != *MAGIC {
             return Err(Error::Deb("it does not begin as an ar archive".to_owned()));
         }
-        let current = Member {
-            name: String::new(),
-            size: 0,
-        };
-        Ok(ArReader {
-            inner,
-            current,
-            left: 0,
-            members: 0,
-        })
+        let current = Member { name: String::new(), size: 0 };
+        Ok(ArReader { inner, current, left: 0, members: 0 })
     }
 
     /// Skips what is left of the current member and reads the header of the next one; `None` at the end
@@ -84,11 +76,7 @@ impl<R: Read> ArReader<R> {
     }
 
     fn truncated(&self, missing: u64) -> Error {
-        Error::Truncated {
-            member: self.current.name.clone(),
-            missing,
-            size: self.current.size,
-        }
+        Error::Truncated { member: self.current.name.clone(), missing, size: self.current.size }
     }
 }
 
@@ -124,9 +112,7 @@ fn parse_header(header: &[u8; HEADER]) -> Result<Member> {
         return fail("has no readable size");
     }
     // Ten digits always fit.
-    let size = digits
-        .iter()
-        .fold(0, |size, digit| size * 10 + u64::from(digit - b'0'));
+    let size = digits.iter().fold(0, |size, digit| size * 10 + u64::from(digit - b'0'));
     Ok(Member { name, size })
 }
 

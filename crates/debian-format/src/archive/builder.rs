@@ -66,11 +66,7 @@ impl DebBuilder {
         let data = encode(&self.tar(&self.data)?, self.data_compression)?;
         let mut deb = b"!<arch>\n".to_vec();
         self.member(&mut deb, "debian-binary", b"2.0\n")?;
-        self.member(
-            &mut deb,
-            &tar_name("control.tar", self.control_compression),
-            &control,
-        )?;
+        self.member(&mut deb, &tar_name("control.tar", self.control_compression), &control)?;
         self.member(&mut deb, &tar_name("data.tar", self.data_compression), &data)?;
         Ok(deb)
     }
@@ -111,14 +107,8 @@ impl DebBuilder {
     }
 
     fn member(&self, deb: &mut Vec<u8>, name: &str, content: &[u8]) -> Result<()> {
-        let header = format!(
-            "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
-            self.mtime,
-            0,
-            0,
-            100644,
-            content.len()
-        );
+        let header =
+            format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", self.mtime, 0, 0, 100644, content.len());
         if header.len() != 60 {
             return Err(Error::limit("digits of time or size in an ar header", 10));
         }

@@ -61,12 +61,7 @@ pub fn read_deb(reader: impl Read) -> Result<Deb> {
     let control = Control::parse(&text)?;
     let (_, data_compression) = next_tar(&mut archive, "data.tar")?;
     while archive.next_member()?.is_some() {}
-    Ok(Deb {
-        control,
-        control_members,
-        control_compression,
-        data_compression,
-    })
+    Ok(Deb { control, control_members, control_compression, data_compression })
 }
 
 fn check_format(archive: &mut ArReader<impl Read>) -> Result<()> {
@@ -74,9 +69,7 @@ fn check_format(archive: &mut ArReader<impl Read>) -> Result<()> {
         Some(member) if member.name == "debian-binary" => {}
         Some(member) => {
             let name = member.name;
-            return Err(Error::Deb(format!(
-                "the first member is {name:?} and not debian-binary"
-            )));
+            return Err(Error::Deb(format!("the first member is {name:?} and not debian-binary")));
         }
         None => return Err(Error::Deb("the archive has no members".to_owned())),
     }
@@ -87,10 +80,9 @@ fn check_format(archive: &mut ArReader<impl Read>) -> Result<()> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
     match version.split_once('.') {
         Some(("2", minor)) if is_number(minor) => Ok(()),
-        Some((major, minor)) if is_number(major) && is_number(minor) => Err(Error::Unsupported(format!(
-            "version {} of the package format",
-            crate::error::clip(&version)
-        ))),
+        Some((major, minor)) if is_number(major) && is_number(minor) => {
+            Err(Error::Unsupported(format!("version {} of the package format", crate::error::clip(&version))))
+        }
         _ => Err(Error::Deb("debian-binary has no format version".to_owned())),
     }
 }
@@ -108,16 +100,12 @@ fn next_tar(archive: &mut ArReader<impl Read>, wanted: &str) -> Result<(String, 
             Some("") => Some(""),
             Some(rest) => rest.strip_prefix('.').filter(|extension| !extension.is_empty()),
             None => {
-                return Err(Error::Deb(format!(
-                    "member {name:?} stands where {wanted} must be"
-                )));
+                return Err(Error::Deb(format!("member {name:?} stands where {wanted} must be")));
             }
         };
         return match extension.and_then(Compression::from_extension) {
             Some(compression) => Ok((name, compression)),
-            None => Err(Error::Deb(format!(
-                "the compression of member {name:?} is not known"
-            ))),
+            None => Err(Error::Deb(format!("the compression of member {name:?} is not known"))),
         };
     }
 }
@@ -127,10 +115,7 @@ fn next_tar(archive: &mut ArReader<impl Read>, wanted: &str) -> Result<(String, 
 fn read_control_tar(member: &mut impl Read, compression: Compression) -> Result<(Vec<u8>, Vec<String>)> {
     let mut bytes = Vec::new();
     decoder(member, compression, MAX_CONTROL_TAR)?.read_to_end(&mut bytes)?;
-    let damaged = |error: io::Error| Error::Corrupt {
-        what: "tar".to_owned(),
-        why: error.to_string(),
-    };
+    let damaged = |error: io::Error| Error::Corrupt { what: "tar".to_owned(), why: error.to_string() };
     let mut control = None;
     let mut names = Vec::new();
     for entry in tar::Archive::new(&bytes[..]).entries().map_err(damaged)? {
@@ -166,24 +151,17 @@ fn read_entry(entry: &mut tar::Entry<'_, impl Read>) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     match entry.read_to_end(&mut text) {
         Ok(_) if text.len() as u64 == size => Ok(text),
-        _ => Err(Error::Corrupt {
-            what: "tar".to_owned(),
-            why: "it ends inside the control file".to_owned(),
-        }),
+        _ => {
+            Err(Error::Corrupt { what: "tar".to_owned(), why: "it ends inside the control file".to_owned() })
+        }
     }
 }
 
 /// Puts the name of the member into an error about its content.
 fn located(error: Error, member: &str) -> Error {
     match error {
-        Error::Corrupt { what, why } => Error::Corrupt {
-            what: format!("{what} of member {member}"),
-            why,
-        },
-        Error::Limit { what, limit } => Error::Limit {
-            what: format!("{what} in member {member}"),
-            limit,
-        },
+        Error::Corrupt { what, why } => Error::Corrupt { what: format!("{what} of member {member}"), why },
+        Error::Limit { what, limit } => Error::Limit { what: format!("{what} in member {member}"), limit },
         error => error,
     }
 }
@@ -229,14 +207,7 @@ mod tests {
     fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut bytes = b"!<arch>\n".to_vec();
         for (name, content) in members {
-            let header = format!(
-                "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
-                0,
-                0,
-                0,
-                100644,
-                content.len()
-            );
+            let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100644, content.len());
             bytes.extend_from_slice(header.as_bytes());
             bytes.extend_from_slice(content);
             bytes.extend(std::iter::repeat_n(b'\n', content.len() % 2));
@@ -270,14 +241,8 @@ mod tests {
             let read = read_deb(&deb[..]).unwrap();
             assert_eq!(read.control.raw(), HELLO.trim_end().as_bytes());
             assert_eq!(read.control_members, ["control", "conffiles"]);
-            assert_eq!(
-                (read.control_compression, read.data_compression),
-                (compression, compression)
-            );
-            assert_eq!(
-                hello().compression(compression, compression).build().unwrap(),
-                deb
-            );
+            assert_eq!((read.control_compression, read.data_compression), (compression, compression));
+            assert_eq!(hello().compression(compression, compression).build().unwrap(), deb);
         }
     }
 
@@ -296,22 +261,12 @@ mod tests {
             (Compression::Gz, Compression::Lzma),
         ];
         for (control, data) in pairs {
-            let package = hello()
-                .compression(control, data)
-                .mtime(1_742_306_682)
-                .build()
-                .unwrap();
+            let package = hello().compression(control, data).mtime(1_742_306_682).build().unwrap();
             std::fs::write(&deb, package).unwrap();
             let info = String::from_utf8(run("dpkg-deb", &["-I", &deb])).unwrap();
-            assert!(
-                info.contains("conffiles") && info.contains("Package: hello"),
-                "{info}"
-            );
+            assert!(info.contains("conffiles") && info.contains("Package: hello"), "{info}");
             let list = String::from_utf8(run("dpkg-deb", &["-c", &deb])).unwrap();
-            assert!(
-                list.contains("-rwxr-xr-x root/root") || list.contains("-rwxr-xr-x 0/0"),
-                "{list}"
-            );
+            assert!(list.contains("-rwxr-xr-x root/root") || list.contains("-rwxr-xr-x 0/0"), "{list}");
             assert!(list.contains("2025-03-18"), "{list}");
             assert_eq!(run("dpkg-deb", &["-f", &deb]), HELLO.as_bytes());
             let tree = scratch.path("tree");
@@ -335,27 +290,11 @@ mod tests {
         std::fs::write(format!("{tree}/usr/bin/hello"), [7; 100_001]).unwrap();
         for method in ["gzip", "xz", "zstd", "none"] {
             for uniform in ["--uniform-compression", "--no-uniform-compression"] {
-                run(
-                    "dpkg-deb",
-                    &[
-                        "--root-owner-group",
-                        uniform,
-                        &format!("-Z{method}"),
-                        "-b",
-                        &tree,
-                        &deb,
-                    ],
-                );
+                run("dpkg-deb", &["--root-owner-group", uniform, &format!("-Z{method}"), "-b", &tree, &deb]);
                 let bytes = std::fs::read(&deb).unwrap();
                 let read = read_deb(&bytes[..]).unwrap();
-                assert_eq!(
-                    read.control.raw(),
-                    run("dpkg-deb", &["-f", &deb]).trim_ascii_end()
-                );
-                assert_eq!(
-                    read.data_compression.to_string().replace("uncompressed", "none"),
-                    method
-                );
+                assert_eq!(read.control.raw(), run("dpkg-deb", &["-f", &deb]).trim_ascii_end());
+                assert_eq!(read.data_compression.to_string().replace("uncompressed", "none"), method);
                 assert_eq!(read.control_members.len(), 2);
             }
         }
@@ -363,12 +302,7 @@ mod tests {
 
     #[test]
     fn a_package_cut_anywhere_is_refused() {
-        for compression in [
-            Compression::None,
-            Compression::Gz,
-            Compression::Xz,
-            Compression::Zst,
-        ] {
+        for compression in [Compression::None, Compression::Gz, Compression::Xz, Compression::Zst] {
             let deb = hello().compression(compression, compression).build().unwrap();
             for end in 0..deb.len() {
                 assert!(read_deb(&deb[..end]).is_err(), "{compression} {end}");
@@ -376,10 +310,7 @@ mod tests {
         }
         let deb = hello().build().unwrap();
         let message = fail(&deb[..deb.len() - 10]);
-        assert!(
-            message.starts_with("truncated in member data.tar.xz: 10 of "),
-            "{message}"
-        );
+        assert!(message.starts_with("truncated in member data.tar.xz: 10 of "), "{message}");
     }
 
     #[test]
@@ -403,32 +334,19 @@ mod tests {
         let (control, version) = (regular_control(), ("debian-binary", &b"2.0\n"[..]));
         let link = tar(&[("control", tar::EntryType::Symlink, b"")]);
         let regular = tar::EntryType::Regular;
-        let twice = tar(&[
-            ("control", regular, HELLO.as_bytes()),
-            ("./control", regular, b""),
-        ]);
+        let twice = tar(&[("control", regular, HELLO.as_bytes()), ("./control", regular, b"")]);
         let without = tar(&[("md5sums", regular, b"")]);
-        let many: Vec<_> = std::iter::once(version)
-            .chain(std::iter::repeat_n(("_x", &b""[..]), 10))
-            .collect();
+        let many: Vec<_> =
+            std::iter::once(version).chain(std::iter::repeat_n(("_x", &b""[..]), 10)).collect();
         for (deb, message) in [
-            (
-                b"PK\x03\x04".to_vec(),
-                "not a Debian package: it does not begin as an ar archive",
-            ),
+            (b"PK\x03\x04".to_vec(), "not a Debian package: it does not begin as an ar archive"),
             (ar(&[]), "not a Debian package: the archive has no members"),
             (
                 ar(&[("control.tar", &control)]),
                 "not a Debian package: the first member is \"control.tar\" and not debian-binary",
             ),
-            (
-                ar(&[("debian-binary", b"3.0\n")]),
-                "unsupported: version 3.0 of the package format",
-            ),
-            (
-                ar(&[("debian-binary", b"two")]),
-                "not a Debian package: debian-binary has no format version",
-            ),
+            (ar(&[("debian-binary", b"3.0\n")]), "unsupported: version 3.0 of the package format"),
+            (ar(&[("debian-binary", b"two")]), "not a Debian package: debian-binary has no format version"),
             (ar(&[version]), "not a Debian package: there is no control.tar"),
             (
                 ar(&[version, ("data.tar", b"")]),
@@ -438,18 +356,12 @@ mod tests {
                 ar(&[version, ("control.tar.rar", b"")]),
                 "not a Debian package: the compression of member \"control.tar.rar\" is not known",
             ),
-            (
-                ar(&[version, ("control.tar", &control)]),
-                "not a Debian package: there is no data.tar",
-            ),
+            (ar(&[version, ("control.tar", &control)]), "not a Debian package: there is no data.tar"),
             (
                 ar(&[version, ("control.tar", &link)]),
                 "not a Debian package: the control file is not a regular file",
             ),
-            (
-                ar(&[version, ("control.tar", &twice)]),
-                "not a Debian package: there are two control files",
-            ),
+            (ar(&[version, ("control.tar", &twice)]), "not a Debian package: there are two control files"),
             (
                 ar(&[version, ("control.tar", &without)]),
                 "not a Debian package: there is no control file in control.tar",
@@ -474,10 +386,7 @@ mod tests {
         let error =
             read_deb(&ar(&[("debian-binary", b"2.0\n"), ("control.tar.zst", &bomb)])[..]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit);
-        assert_eq!(
-            error.to_string(),
-            "more than 33554432 bytes of zstd data in member control.tar.zst"
-        );
+        assert_eq!(error.to_string(), "more than 33554432 bytes of zstd data in member control.tar.zst");
         let large = format!("{HELLO}X: {}\n", "x".repeat(4 << 20));
         assert!(
             fail(&DebBuilder::new(large).build().unwrap())
@@ -488,25 +397,16 @@ mod tests {
     #[test]
     fn an_absurd_size_in_the_tar_is_refused() {
         for size in [u64::MAX, 1 << 63, (1 << 63) - 1, u64::MAX - 511, 1 << 40, 4096] {
-            for (name, kind) in [
-                ("control", b'0'),
-                ("x", b'0'),
-                ("x", b'L'),
-                ("x", b'x'),
-                ("x", b'g'),
-                ("x", b'S'),
-            ] {
+            for (name, kind) in
+                [("control", b'0'), ("x", b'0'), ("x", b'L'), ("x", b'x'), ("x", b'g'), ("x", b'S')]
+            {
                 let mut header = tar::Header::new_gnu();
                 header.set_path(name).unwrap();
                 header.set_entry_type(tar::EntryType::new(kind));
                 header.set_size(size);
                 header.set_cksum();
                 let tar = [&header.as_bytes()[..], &regular_control()].concat();
-                let deb = ar(&[
-                    ("debian-binary", b"2.0\n"),
-                    ("control.tar", &tar),
-                    ("data.tar", b""),
-                ]);
+                let deb = ar(&[("debian-binary", b"2.0\n"), ("control.tar", &tar), ("data.tar", b"")]);
                 assert!(read_deb(&deb[..]).is_err(), "{size} {name} {kind}");
             }
         }
@@ -514,10 +414,7 @@ mod tests {
 
     #[test]
     fn damage_to_any_byte_before_the_data_never_makes_it_panic() {
-        let deb = hello()
-            .compression(Compression::None, Compression::None)
-            .build()
-            .unwrap();
+        let deb = hello().compression(Compression::None, Compression::None).build().unwrap();
         for at in 0..deb.len().min(4000) {
             let mut damaged = deb.clone();
             for bit in [0x01, 0x80] {

@@ -34,9 +34,7 @@ impl Paragraph {
 
     /// The names and values in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Gives a field a value: in its place if it is there already, else at the end.
@@ -77,9 +75,7 @@ impl Paragraph {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.fields
-            .iter()
-            .position(|(known, _)| known.eq_ignore_ascii_case(name))
+        self.fields.iter().position(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 }
 
@@ -87,11 +83,7 @@ impl Paragraph {
 impl fmt::Display for Paragraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.fields {
-            let space = if value.is_empty() || value.starts_with('\n') {
-                ""
-            } else {
-                " "
-            };
+            let space = if value.is_empty() || value.starts_with('\n') { "" } else { " " };
             writeln!(f, "{name}:{space}{value}")?;
         }
         Ok(())
@@ -150,9 +142,7 @@ pub fn parse_paragraphs(text: &str) -> Result<Vec<Paragraph>> {
 
 /// A newline at the beginning stays: it says that the value begins on the next line.
 fn trim(value: &str) -> &str {
-    value
-        .trim_start_matches([' ', '\t'])
-        .trim_end_matches([' ', '\t', '\n'])
+    value.trim_start_matches([' ', '\t']).trim_end_matches([' ', '\t', '\n'])
 }
 
 fn is_blank(line: &str) -> bool {
@@ -169,10 +159,7 @@ fn checked(name: &str, value: &str) -> Result<String> {
     }
     for line in value.split('\n').skip(1) {
         if !line.starts_with([' ', '\t']) || is_blank(line) {
-            return Err(Error::field(
-                name,
-                "the value has a line that is blank or not indented",
-            ));
+            return Err(Error::field(name, "the value has a line that is blank or not indented"));
         }
     }
     Ok(value.to_owned())
@@ -220,14 +207,7 @@ mod tests {
     #[test]
     fn a_value_cannot_add_a_field_or_a_paragraph() {
         let mut paragraph = Paragraph::new();
-        for value in [
-            "a\nB: c",
-            "a\n\nB: c",
-            "a\n \t\n b",
-            "a\rB: c",
-            "a\0",
-            "a\n b\x1b[1m",
-        ] {
+        for value in ["a\nB: c", "a\n\nB: c", "a\n \t\n b", "a\rB: c", "a\0", "a\n b\x1b[1m"] {
             assert!(paragraph.set("A", value).is_err(), "{value:?}");
         }
         for name in ["", "#A", "-A", "A:", "A b", "A\n", "Ä"] {
@@ -239,10 +219,7 @@ mod tests {
     #[test]
     fn an_error_names_its_line() {
         for (text, message) in [
-            (
-                "A: 1\n\nB 2\n",
-                "line 3: no colon after the field name in \"B 2\"",
-            ),
+            ("A: 1\n\nB 2\n", "line 3: no colon after the field name in \"B 2\""),
             (" x\n", "line 1: a continuation line without a field before it"),
             ("A: 1\nB: 2\na: 3\n", "line 3: field a appears twice"),
             ("A : 1\n", "line 1: \"A \" is not the name of a field"),
@@ -254,24 +231,14 @@ mod tests {
     }
 
     fn pairs(paragraph: &Paragraph) -> Vec<(String, String)> {
-        paragraph
-            .iter()
-            .map(|(name, value)| (name.to_owned(), normal_lines(value)))
-            .collect()
+        paragraph.iter().map(|(name, value)| (name.to_owned(), normal_lines(value))).collect()
     }
 
     fn oracle(text: &str) -> Vec<Vec<(String, String)>> {
         let fields = |p: debcontrol::Paragraph<'_>| {
-            p.fields
-                .into_iter()
-                .map(|f| (f.name.to_owned(), normal_lines(&f.value)))
-                .collect()
+            p.fields.into_iter().map(|f| (f.name.to_owned(), normal_lines(&f.value))).collect()
         };
-        debcontrol::parse_str(text)
-            .unwrap()
-            .into_iter()
-            .map(fields)
-            .collect()
+        debcontrol::parse_str(text).unwrap().into_iter().map(fields).collect()
     }
 
     #[test]

@@ -23,9 +23,7 @@ pub struct Stanza<'a> {
 impl<'a> Stanza<'a> {
     /// Takes the bytes of a single stanza, with or without a line end after the last line.
     pub fn new(raw: &'a [u8]) -> Stanza<'a> {
-        Stanza {
-            raw: strip_line_end(raw),
-        }
+        Stanza { raw: strip_line_end(raw) }
     }
 
     /// The bytes as they are, without the line end of the last line.
@@ -37,9 +35,7 @@ impl<'a> Stanza<'a> {
     /// it, continuation lines as they are. A value that begins on the line after the name begins with a
     /// newline.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.fields()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.fields().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The same as [`get`](Stanza::get), but `None` also for a value that is not UTF-8.
@@ -100,9 +96,7 @@ impl<'a> Iterator for Stanzas<'a> {
             self.rest = &self.rest[end + 1..];
         }
         let rest = self.rest;
-        let end = memchr_iter(b'\n', rest)
-            .find(|at| is_end(&rest[at + 1..]))
-            .unwrap_or(rest.len());
+        let end = memchr_iter(b'\n', rest).find(|at| is_end(&rest[at + 1..])).unwrap_or(rest.len());
         self.rest = &rest[end..];
         (!rest.is_empty()).then(|| Stanza::new(&rest[..end]))
     }
@@ -124,11 +118,7 @@ impl<R: BufRead> StanzaReader<R> {
 
     /// A reader that accepts stanzas of up to `limit` bytes.
     pub fn with_limit(inner: R, limit: usize) -> StanzaReader<R> {
-        StanzaReader {
-            inner,
-            buffer: Vec::new(),
-            limit,
-        }
+        StanzaReader { inner, buffer: Vec::new(), limit }
     }
 
     /// The next stanza, or `None` at the end.
@@ -141,11 +131,7 @@ impl<R: BufRead> StanzaReader<R> {
         loop {
             let start = self.buffer.len();
             let room = self.limit.saturating_add(1) - start;
-            let count = self
-                .inner
-                .by_ref()
-                .take(room as u64)
-                .read_until(b'\n', &mut self.buffer)?;
+            let count = self.inner.by_ref().take(room as u64).read_until(b'\n', &mut self.buffer)?;
             if self.buffer.len() > self.limit {
                 return Err(Error::limit("bytes in one stanza", self.limit as u64));
             }
@@ -182,10 +168,7 @@ fn strip_line_end(text: &[u8]) -> &[u8] {
 /// A newline at the beginning stays: it says that the value begins on the next line.
 fn trim(value: &[u8]) -> &[u8] {
     let value = value.trim_ascii_end();
-    let start = value
-        .iter()
-        .position(|c| !matches!(c, b' ' | b'\t'))
-        .unwrap_or(value.len());
+    let start = value.iter().position(|c| !matches!(c, b' ' | b'\t')).unwrap_or(value.len());
     &value[start..]
 }
 
@@ -253,11 +236,7 @@ mod tests {
             let stanza = scanned.next().unwrap();
             let text = |value: &[u8]| normal_lines(std::str::from_utf8(value).unwrap());
             let ours: Vec<_> = stanza.fields().map(|(name, value)| (name, text(value))).collect();
-            let theirs: Vec<_> = paragraph
-                .fields
-                .iter()
-                .map(|f| (f.name, normal_lines(&f.value)))
-                .collect();
+            let theirs: Vec<_> = paragraph.fields.iter().map(|f| (f.name, normal_lines(&f.value))).collect();
             assert_eq!(ours, theirs);
         }
         assert_eq!(scanned.next(), None);
@@ -294,26 +273,14 @@ mod tests {
     fn speed_of_the_scanner() {
         let index = real_indices().unwrap().concat();
         let report = |what: &str, started: std::time::Instant, count: usize| {
-            println!(
-                "{what}: {count} in {:?} for {} bytes",
-                started.elapsed(),
-                index.len()
-            );
+            println!("{what}: {count} in {:?} for {} bytes", started.elapsed(), index.len());
         };
         let started = std::time::Instant::now();
         report("stanzas", started, stanzas(&index).count());
         let started = std::time::Instant::now();
-        report(
-            "SHA256 of each stanza",
-            started,
-            stanzas(&index).filter_map(|s| s.get("SHA256")).count(),
-        );
+        report("SHA256 of each stanza", started, stanzas(&index).filter_map(|s| s.get("SHA256")).count());
         let started = std::time::Instant::now();
-        report(
-            "all fields",
-            started,
-            stanzas(&index).flat_map(|s| s.fields()).count(),
-        );
+        report("all fields", started, stanzas(&index).flat_map(|s| s.fields()).count());
         let (started, mut count) = (std::time::Instant::now(), 0);
         let mut reader = StanzaReader::new(BufReader::with_capacity(65536, &index[..]));
         while reader.next_stanza().unwrap().is_some() {

@@ -1,0 +1,173 @@
+//! From an index to units, and their files.
+
+use std::collections::HashMap;
+use std::io::{self, BufReader, Read};
+
+use checkpoint_core::artifacts::Staged;
+use checkpoint_core::digest::{Hasher, Sha256};
+use checkpoint_core::model::{NewUnit, Placed, UnitArtifact};
+use checkpoint_core::plugin::{Expected, SyncJob, UnitFiles};
+use checkpoint_core::{Error, Result};
+use debian_format::compression::decoder;
+use debian_format::deb822::{Stanza, StanzaReader};
+use debian_format::name;
+use debian_format::version::Version;
+use futures_util::StreamExt as _;
+
+use super::indices::Index;
+use crate::units::PACKAGE;
+
+/// How many packages are fetched at once.
+const PARALLEL: usize = 16;
+/// How many broken files an error names.
+const NAMED: usize = 5;
+
+/// A package of an upstream.
+pub(super) type PlacedUnit = Placed<NewUnit>;
+
+/// What all suites of a remote have.
+#[derive(Default)]
+pub(super) struct Found {
+    units: Vec<PlacedUnit>,
+    paths: HashMap<String, Sha256>,
+}
+
+impl Found {
+    /// Takes the packages of a suite. One path cannot have two contents.
+    pub(super) fn extend(&mut self, units: Vec<PlacedUnit>) -> Result<()> {
+        for placed in units {
+            for file in &placed.unit.artifacts {
+                let first = self.paths.entry(file.path.to_string()).or_insert(file.sha256);
+                if *first != file.sha256 {
+                    let path = &file.path;
+                    return Err(Error::Invalid(format!(
+                        "upstream lists '{path}' twice, with different SHA256"
+                    )));
+                }
+            }
+            self.units.push(placed);
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_units(self) -> impl Iterator<Item = PlacedUnit> {
+        self.units.into_iter()
+    }
+}
+
+/// A package's URL.
+pub(super) fn url(base: &str, path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    format!("{}/{}", base.trim_end_matches('/'), path.bytes().map(encode).collect::<String>())
+}
+
+/// Reads an index that has the digest it should have.
+pub(super) fn read(staged: &Staged, index: &Index, place: &str) -> Result<Vec<PlacedUnit>> {
+    let wrong = |why: String| Error::Invalid(format!("upstream's '{}': {why}", index.path));
+    let plain = decoder(BufReader::new(staged.open()?), index.compression, index.limit());
+    let plain = plain.map_err(|error| wrong(error.to_string()))?;
+    let mut plain = Hashing { inner: plain, hasher: Hasher::default() };
+    let mut units = Vec::new();
+    let mut stanzas = StanzaReader::new(BufReader::with_capacity(1 << 16, &mut plain));
+    while let Some(stanza) = stanzas.next_stanza().map_err(|error| wrong(error.to_string()))? {
+        units.push(Placed { place: place.to_owned(), unit: unit(&stanza, index).map_err(wrong)? });
+    }
+    drop(stanzas);
+    // The decoder's checks of its last bytes count too.
+    io::copy(&mut plain, &mut io::sink()).map_err(|error| wrong(error.to_string()))?;
+    let digests = plain.hasher.finish();
+    match index.plain {
+        Some(listed) if (listed.sha256, listed.size) != (digests.sha256, digests.size) => {
+            Err(wrong("decompressed it is not what Release lists".into()))
+        }
+        _ => Ok(units),
+    }
+}
+
+struct Hashing<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// A stanza as a unit; it stays as upstream wrote it. The error says what is wrong with it.
+fn unit(stanza: &Stanza<'_>, index: &Index) -> Result<NewUnit, String> {
+    let package = stanza.get_str("Package").unwrap_or_default();
+    let field = |name: &str| {
+        let value = stanza.get_str(name).map(str::trim).filter(|value| !value.is_empty());
+        value.ok_or_else(|| format!("package '{}' has no {name}", package.escape_debug()))
+    };
+    name::package(package).map_err(|error| error.to_string())?;
+    let (version, architecture) = (field("Version")?, field("Architecture")?);
+    Version::parse(version).map_err(|error| format!("package '{package}': {error}"))?;
+    if architecture != "all" && architecture != index.architecture {
+        return Err(format!("package '{package}' is for '{}'", architecture.escape_debug()));
+    }
+    let path =
+        name::safe_path(field("Filename")?).map_err(|error| format!("package '{package}': {error}"))?;
+    let path = path.parse().map_err(|error: Error| format!("package '{package}': {error}"))?;
+    let size =
+        field("Size")?.parse().map_err(|_| format!("package '{package}' has a Size that is no number"))?;
+    let sha256 = field("SHA256")?.parse().map_err(|error: Error| format!("package '{package}': {error}"))?;
+    let mut body = stanza.raw().to_vec();
+    body.push(b'\n');
+    let key = format!("{package}_{version}_{architecture}");
+    Ok(NewUnit { content_type: PACKAGE, key, body, artifacts: vec![UnitArtifact { path, sha256, size }] })
+}
+
+/// Fetches what is not held, and gives all units to the sink. A file that cannot be had is reported at the end; what
+/// was fetched is kept all the same.
+pub(super) async fn fetch(job: &mut SyncJob<'_>, found: Found) -> Result<()> {
+    let files = |units: &[PlacedUnit]| {
+        units.iter().flat_map(|placed| placed.unit.artifacts.clone()).collect::<Vec<_>>()
+    };
+    let wanted = files(&found.units);
+    let mut held = job.sink.held(&wanted.iter().map(|file| file.sha256).collect::<Vec<_>>()).await?;
+    let missing: HashMap<Sha256, UnitArtifact> = wanted.into_iter().map(|file| (file.sha256, file)).collect();
+    let missing: Vec<_> = missing.into_values().filter(|file| !held.contains(&file.sha256)).collect();
+    job.sink.begin("fetching", missing.len() as u64);
+    let (base, fetcher) = (job.url, job.fetcher);
+    let transfers = missing.into_iter().map(|file| async move {
+        let url = url(base, file.path.as_str());
+        let expected = Expected { sha256: Some(file.sha256), size: Some(file.size), limit: file.size };
+        (file.sha256, fetcher.fetch(&url, expected).await)
+    });
+    let mut transfers = futures_util::stream::iter(transfers).buffer_unordered(PARALLEL);
+    let mut broken = Vec::new();
+    while let Some((sha256, fetched)) = transfers.next().await {
+        match fetched {
+            Ok(staged) => {
+                job.sink.store(vec![staged]).await?;
+                held.insert(sha256);
+            }
+            Err(error @ Error::Fetch { .. }) => broken.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+        job.sink.advance();
+    }
+    drop(transfers);
+    if !broken.is_empty() {
+        let count = broken.len();
+        let named = broken.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+        if !job.skip_broken {
+            return Err(Error::Invalid(format!(
+                "{count} files could not be had, so there is no new version (the rest is kept for the next sync): {named}"
+            )));
+        }
+        broken.into_iter().for_each(|sentence| job.sink.remark(format!("left out: {sentence}")));
+    }
+    for unit in found.into_units() {
+        if unit.unit.artifacts.iter().all(|file| held.contains(&file.sha256)) {
+            job.sink.add(unit, UnitFiles::Held).await?;
+        }
+    }
+    Ok(())
+}

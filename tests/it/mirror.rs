@@ -1,0 +1,403 @@
+//! A repository that follows an upstream archive.
+
+use std::time::{Duration, Instant};
+
+use checkpoint_testkit::debs::{deb, deb_with};
+use checkpoint_testkit::program;
+use debian_format::archive::DebBuilder;
+
+use crate::support::apt::Apt;
+use crate::support::upstream::{Archive, Fault, Upstream};
+use crate::support::{Debpoint, Server};
+
+/// A data directory with a repository `mirror` that follows an upstream with three packages.
+struct Mirror {
+    debpoint: Debpoint,
+    upstream: Upstream,
+    archive: Archive,
+}
+
+impl Mirror {
+    fn new(flags: &[&str]) -> Mirror {
+        let (debpoint, upstream, mut archive) = (Debpoint::new(), Upstream::default(), Archive::new());
+        archive.add("tool", "1.0", deb_with("tool", "1.0", "amd64", ""));
+        archive.add("lib", "1:2~rc1+b1", deb_with("lib", "1:2~rc1+b1", "amd64", ""));
+        archive.add("data", "1.0", deb("data", "1.0"));
+        archive.publish(&upstream);
+        let url = upstream.start();
+        let key = debpoint.file("upstream.asc", archive.key());
+        let create = ["remote", "create", "up", "--type", "deb", "--url", &url, "--suite", "bookworm"];
+        debpoint.ok(&[&create[..], &["--keyring", &key], flags].concat());
+        debpoint.repository("mirror", "deb");
+        debpoint.ok(&["repository", "update", "mirror", "--remote", "up"]);
+        Mirror { debpoint, upstream, archive }
+    }
+
+    fn sync(&self) -> serde_json::Value {
+        self.debpoint.json(&["sync", "mirror"])
+    }
+
+    /// The sync is refused with these words, and nothing is changed.
+    fn refused(&self, words: &str) {
+        let before = self.content();
+        let said = self.debpoint.refused(&["sync", "mirror"]);
+        assert!(said.contains(words), "{said}");
+        assert_eq!(self.content(), before);
+        self.debpoint.ok(&["verify"]);
+    }
+
+    fn content(&self) -> Vec<String> {
+        let list = self.debpoint.json(&["content", "list", "mirror"]);
+        list.as_array().unwrap().iter().map(|entry| entry["key"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A package's path as it is in the upstream's index.
+    fn path(&self, name: &str) -> String {
+        self.archive.packages.keys().find(|path| path.contains(&format!("/{name}/"))).unwrap().clone()
+    }
+}
+
+#[test]
+fn each_day_of_an_upstream_gets_a_date() {
+    let mut mirror = Mirror::new(&[]);
+    let synced = mirror.sync();
+    assert_eq!(
+        (synced["version"].as_i64(), synced["added"].as_i64(), synced["fetched"].as_i64()),
+        (Some(1), Some(3), Some(3))
+    );
+    let first = mirror.debpoint.publish("mirror", true);
+    mirror.upstream.asked();
+    assert_eq!(mirror.sync()["unchanged"], true);
+    assert_eq!(mirror.upstream.asked(), ["/dists/bookworm/InRelease"], "nothing changed costs one request");
+    let gone = mirror.path("data");
+    mirror.archive.packages.remove(&gone);
+    mirror.archive.add("tool", "1.1", deb_with("tool", "1.1", "amd64", ""));
+    let old = mirror.path("tool");
+    mirror.archive.packages.remove(&old);
+    mirror.archive.publish(&mirror.upstream);
+    let synced = mirror.sync();
+    assert_eq!(
+        (synced["added"].as_i64(), synced["removed"].as_i64(), synced["fetched"].as_i64()),
+        (Some(1), Some(2), Some(1))
+    );
+    let second = mirror.debpoint.publish("mirror", true);
+    let server = mirror.debpoint.serve();
+    let index = |date: &str| {
+        server.get(&format!("mirror/dated/{date}/dists/bookworm/main/binary-amd64/Packages")).text()
+    };
+    assert!(index(&first).contains("Version: 1.0\n") && index(&first).contains("Package: data\n"));
+    assert!(index(&second).contains("Version: 1.1\n") && !index(&second).contains("Package: data\n"));
+    assert!(index(&first).contains("X-Unknown: kept as it is\n"), "stanzas stay as upstream wrote them");
+    mirror.debpoint.ok(&["verify"]);
+}
+
+#[test]
+fn apt_installs_from_a_date_of_a_mirror() {
+    if !program("apt-get") {
+        return;
+    }
+    let mirror = Mirror::new(&["--policy", "on_demand"]);
+    let server = mirror.debpoint.serve();
+    mirror.debpoint.file("data/debpoint.toml", format!("public_url = \"{}\"\n", server.url));
+    mirror.sync();
+    let date = mirror.debpoint.publish("mirror", true);
+    let apt = Apt::new(&mirror.debpoint.ok(&["pin", "mirror-dated", &date]));
+    apt.update().clean();
+    assert_eq!(apt.download("lib"), ["lib_1%3a2~rc1+b1_amd64.deb"]);
+}
+
+#[test]
+fn on_demand_a_file_is_fetched_once_however_many_ask() {
+    let mut mirror = Mirror::new(&["--policy", "on_demand"]);
+    let content = vec![7; 3_000_000];
+    let control = "Package: large\nVersion: 1\nArchitecture: amd64\nDescription: x\n";
+    let large = DebBuilder::new(control).file("large", content, 0o644);
+    let large = large.compression(
+        debian_format::compression::Compression::Gz,
+        debian_format::compression::Compression::None,
+    );
+    let large = large.build().unwrap();
+    mirror.archive.add("large", "1", large.clone());
+    mirror.archive.publish(&mirror.upstream);
+    assert_eq!(mirror.sync()["fetched"], 0);
+    mirror.debpoint.publish("mirror", false);
+    mirror.upstream.asked();
+    let server = mirror.debpoint.serve();
+    let path = mirror.path("large");
+    mirror.upstream.fail("large", &[Fault::Slow(Duration::from_millis(100))]);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..10).map(|_| scope.spawn(|| server.get(&format!("mirror/live/{path}")))).collect();
+        for client in clients {
+            let answer = client.join().unwrap();
+            assert!(answer.status == 200 && answer.body == large);
+        }
+    });
+    assert_eq!(mirror.upstream.asked(), [format!("/{path}")], "ten clients cause one request");
+    assert_eq!(server.get(&format!("mirror/live/{path}")).body, large);
+    assert_eq!(mirror.upstream.asked(), [""; 0], "now it is held");
+    mirror.debpoint.ok(&["verify"]);
+}
+
+#[test]
+fn on_demand_a_range_and_a_head_work_before_the_file_is_held() {
+    let mirror = Mirror::new(&["--policy", "on_demand"]);
+    mirror.sync();
+    mirror.debpoint.publish("mirror", false);
+    let server = mirror.debpoint.serve();
+    let path = mirror.path("tool");
+    let bytes = &mirror.archive.packages[&path].0;
+    let target = format!("/pulp/content/mirror/live/{path}");
+    let ask = |method: &str, headers: &[(&str, &str)]| {
+        checkpoint_testkit::http::Connection::open(&server.url).request(method, &target, headers)
+    };
+    mirror.upstream.asked();
+    let head = ask("HEAD", &[]);
+    assert_eq!(
+        (head.status, head.header("content-length").unwrap()),
+        (200, bytes.len().to_string().as_str())
+    );
+    assert_eq!(mirror.upstream.asked(), [""; 0], "what the index says is enough for HEAD");
+    let part = ask("GET", &[("Range", "bytes=10-19")]);
+    assert_eq!((part.status, &part.body[..]), (206, &bytes[10..20]));
+    assert_eq!(server.get(&format!("mirror/live/{path}")).body, *bytes);
+}
+
+#[test]
+fn on_demand_wrong_bytes_never_reach_the_store_or_make_a_whole_file() {
+    let mirror = Mirror::new(&["--policy", "on_demand"]);
+    mirror.sync();
+    mirror.debpoint.publish("mirror", false);
+    let server = mirror.debpoint.serve();
+    let path = mirror.path("tool");
+    mirror.upstream.fail("tool", &[Fault::Garble]);
+    assert!(broken_transfer(&server, &path), "the client sees that it broke");
+    mirror.debpoint.ok(&["verify"]);
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(
+        server.get(&format!("mirror/live/{path}")).body,
+        mirror.archive.packages[&path].0,
+        "and can try again"
+    );
+    mirror.upstream.remove(&format!("/{}", mirror.path("lib")));
+    let lib = mirror.path("lib");
+    let gone = server.get(&format!("mirror/live/{lib}"));
+    assert_eq!(gone.status, 502, "{}", gone.text());
+    assert!(gone.text().contains("404"), "the reason is told: {}", gone.text());
+    mirror.upstream.asked();
+    assert_eq!(server.get(&format!("mirror/live/{lib}")).status, 502);
+    assert_eq!(mirror.upstream.asked(), [""; 0], "for a while nobody asks again");
+}
+
+/// Whether a download ends before as many bytes came as were announced.
+fn broken_transfer(server: &Server, path: &str) -> bool {
+    let url = server.url(&format!("mirror/live/{path}"));
+    std::panic::catch_unwind(|| checkpoint_testkit::http::get(&url)).is_err_and(|_| true)
+        || server.get(&format!("mirror/live/{path}")).status == 502
+}
+
+#[test]
+fn fetch_fills_in_what_is_missing() {
+    let mirror = Mirror::new(&["--policy", "on_demand"]);
+    mirror.sync();
+    assert!(mirror.debpoint.ok(&["fetch", "mirror"]).starts_with("3 files fetched"));
+    mirror.upstream.clear();
+    assert!(mirror.debpoint.ok(&["fetch", "mirror"]).starts_with("0 files fetched"));
+    mirror.debpoint.publish("mirror", false);
+    let server = mirror.debpoint.serve();
+    assert_eq!(server.get(&format!("mirror/live/{}", mirror.path("tool"))).status, 200);
+}
+
+#[test]
+fn an_upstream_that_is_not_trusted_is_refused() {
+    let mut mirror = Mirror::new(&[]);
+    mirror.sync();
+    let stranger = Archive::new();
+    let ours = std::mem::replace(&mut mirror.archive, stranger);
+    mirror.archive.date = ours.date + 600;
+    mirror.archive.publish(&mirror.upstream);
+    mirror.refused("cannot be trusted: no signature by a key of the keyring holds");
+    ours.publish(&mirror.upstream);
+    mirror.upstream.set("/dists/bookworm/InRelease", b"Origin: Upstream\nSuite: bookworm\n");
+    mirror.refused("it is not a signed message");
+    let debpoint = &mirror.debpoint;
+    debpoint.ok(&[
+        "remote",
+        "create",
+        "bare",
+        "--type",
+        "deb",
+        "--url",
+        "http://127.0.0.1:1",
+        "--suite",
+        "x",
+    ]);
+    let said = debpoint.refused(&["sync", "mirror", "--remote", "bare"]);
+    assert!(said.contains("has no keyring"), "{said}");
+}
+
+#[test]
+fn release_with_a_detached_signature_will_do() {
+    let mirror = Mirror::new(&[]);
+    mirror.upstream.remove("/dists/bookworm/InRelease");
+    assert_eq!(mirror.sync()["added"], 3);
+    mirror.upstream.asked();
+    assert_eq!(mirror.sync()["unchanged"], true);
+    assert_eq!(mirror.upstream.asked(), ["/dists/bookworm/InRelease", "/dists/bookworm/Release"]);
+}
+
+#[test]
+fn an_upstream_that_goes_back_in_time_expires_or_is_renamed_is_refused() {
+    let mut mirror = Mirror::new(&[]);
+    mirror.sync();
+    mirror.archive.date -= 600;
+    mirror.archive.publish(&mirror.upstream);
+    mirror.refused("older than the one of");
+    assert_eq!(mirror.debpoint.json(&["sync", "mirror", "--accept-change"])["added"], 0);
+    mirror.archive.date += 1200;
+    mirror.archive.valid_until = Some(mirror.archive.date);
+    mirror.archive.publish(&mirror.upstream);
+    mirror.refused("has expired");
+    mirror.archive.valid_until = None;
+    mirror.archive.origin = "Somebody".into();
+    mirror.archive.publish(&mirror.upstream);
+    mirror.refused("has changed its Origin");
+}
+
+#[test]
+fn hostile_metadata_is_refused_though_it_is_signed() {
+    let mut mirror = Mirror::new(&[]);
+    mirror.sync();
+    let stanza = mirror.archive.packages[&mirror.path("tool")].1.clone();
+    let tamper = |mirror: &mut Mirror, from: &str, to: &str| {
+        let path = mirror.path("tool");
+        let tampered = stanza.replace(from, to);
+        assert_ne!(tampered, stanza);
+        mirror.archive.packages.get_mut(&path).unwrap().1 = tampered;
+        mirror.archive.date += 60;
+        mirror.archive.publish(&mirror.upstream);
+    };
+    for (from, to, words) in [
+        ("Filename: pool/", "Filename: ../../pool/", "path"),
+        ("Filename: pool/", "Filename: /etc/", "path"),
+        ("Filename: pool/", "Filename: http://example.org/", "path"),
+        ("Package: tool", "Package: ../tool", "package name"),
+        ("Version: 1.0", "Version: 1/../0", "version"),
+        ("Architecture: amd64", "Architecture: amd64\nSize: x", "Size"),
+        ("SHA256: ", "SHA256: 00", "SHA-256"),
+        ("Filename: ", "Nofilename: ", "no Filename"),
+    ] {
+        tamper(&mut mirror, from, to);
+        mirror.refused(words);
+    }
+    let index = |release: &mut debian_format::release::Release, size: u64| {
+        release
+            .files
+            .iter_mut()
+            .filter(|file| file.path.ends_with("amd64/Packages.xz"))
+            .for_each(|file| file.size = size);
+    };
+    mirror.archive.publish_changed(&mirror.upstream, |release| index(release, 10));
+    mirror.refused("more than the 10 bytes");
+    let plain = |release: &mut debian_format::release::Release| {
+        release
+            .files
+            .iter_mut()
+            .filter(|file| file.path.ends_with("amd64/Packages"))
+            .for_each(|file| file.size = 1000);
+    };
+    mirror.archive.publish_changed(&mirror.upstream, plain);
+    mirror.refused("main/binary-amd64/Packages");
+    let weak = |release: &mut debian_format::release::Release| {
+        release.files.iter_mut().for_each(|file| (file.sha256, file.md5) = (None, Some([0; 16])));
+    };
+    mirror.archive.publish_changed(&mirror.upstream, weak);
+    mirror.refused("without a SHA256");
+}
+
+#[test]
+fn a_redirect_to_a_private_address_is_not_followed() {
+    let mirror = Mirror::new(&[]);
+    let elsewhere = Fault::Status(302, "Location: http://127.0.0.2:1/dists/bookworm/InRelease\r\n".into());
+    mirror.upstream.fail("InRelease", &[elsewhere]);
+    mirror.refused("redirects to a private address");
+}
+
+#[test]
+fn a_flaky_upstream_ends_in_a_complete_mirror() {
+    let mirror = Mirror::new(&[]);
+    mirror.upstream.fail("InRelease", &[Fault::Reset, Fault::Status(429, "Retry-After: 1\r\n".into())]);
+    mirror.upstream.fail("by-hash", &[Fault::Status(503, String::new()), Fault::Truncate(20)]);
+    mirror
+        .upstream
+        .fail("tool", &[Fault::Truncate(100), Fault::Truncate(50), Fault::Slow(Duration::from_millis(10))]);
+    let begun = Instant::now();
+    assert_eq!(mirror.sync()["fetched"], 3);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "Retry-After is respected");
+    mirror.debpoint.ok(&["verify"]);
+}
+
+#[test]
+fn a_broken_file_is_reported_and_the_rest_is_kept() {
+    let mirror = Mirror::new(&[]);
+    let path = mirror.path("tool");
+    mirror.upstream.set(&format!("/{path}"), b"something else");
+    mirror.refused("tool_1.0.deb");
+    mirror.upstream.asked();
+    mirror.refused("1 files could not be had");
+    let packages = mirror.upstream.asked().into_iter().filter(|path| path.starts_with("/pool/"));
+    assert_eq!(packages.collect::<Vec<_>>(), [format!("/{path}")], "what was fetched is not fetched again");
+    let output = mirror.debpoint.run(&["sync", "mirror", "--skip-broken"]);
+    let said = crate::support::text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("left out: ") && said.contains("tool_1.0.deb"),
+        "{said}"
+    );
+    assert_eq!(mirror.content(), ["data_1.0_all", "lib_1:2~rc1+b1_amd64"]);
+}
+
+#[test]
+fn an_upstream_that_changes_meanwhile_gives_the_old_state_or_the_new() {
+    let mut mirror = Mirror::new(&[]);
+    mirror.archive.by_hash = false;
+    mirror.archive.publish(&mirror.upstream);
+    mirror.sync();
+    // The index is of the new state already, InRelease still of the old one.
+    let old = mirror.archive.packages.clone();
+    mirror.archive.add("tool", "1.1", deb_with("tool", "1.1", "amd64", ""));
+    mirror.archive.publish(&mirror.upstream);
+    let index = mirror.upstream.file("/dists/bookworm/main/binary-amd64/Packages.xz");
+    mirror.archive.packages = old;
+    mirror.archive.add("other", "1", deb("other", "1"));
+    mirror.archive.publish(&mirror.upstream);
+    mirror.upstream.set("/dists/bookworm/main/binary-all/Packages.xz", &index);
+    mirror.refused("cannot fetch");
+    mirror.archive.publish(&mirror.upstream);
+    assert_eq!(mirror.sync()["added"], 1);
+}
+
+#[test]
+fn several_remotes_stand_side_by_side_in_one_repository() {
+    let mut mirror = Mirror::new(&[]);
+    mirror.sync();
+    let security = Upstream::default();
+    let mut archive = Archive::new();
+    archive.suite = "bookworm-security".into();
+    archive.add("tool", "1.0+deb12u1", deb_with("tool", "1.0+deb12u1", "amd64", ""));
+    archive.publish(&security);
+    let url = security.start();
+    let key = mirror.debpoint.file("security.asc", archive.key());
+    let create = ["remote", "create", "security", "--type", "deb", "--url", &url, "--keyring", &key];
+    mirror.debpoint.ok(&[&create[..], &["--suite", "bookworm-security"]].concat());
+    mirror.debpoint.ok(&["sync", "mirror", "--remote", "security"]);
+    assert_eq!(mirror.content().len(), 4);
+    mirror.archive.add("more", "1", deb("more", "1"));
+    mirror.archive.publish(&mirror.upstream);
+    mirror.debpoint.ok(&["sync", "mirror", "--remote", "up"]);
+    assert_eq!(mirror.content().len(), 5, "what one remote has is not removed by another");
+    let date = mirror.debpoint.publish("mirror", true);
+    let server = mirror.debpoint.serve();
+    for suite in ["bookworm", "bookworm-security"] {
+        assert_eq!(server.get(&format!("mirror/dated/{date}/dists/{suite}/InRelease")).status, 200);
+    }
+}
