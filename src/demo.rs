@@ -64,7 +64,7 @@ impl Demo<'_> {
         let engine = &self.app.engine;
         let suites = json!({ SUITE: { "codename": SUITE, "description": "debpoint demonstration" } });
         let options = Map::from_iter([("origin".to_owned(), json!("Demo")), ("suites".to_owned(), suites)]);
-        engine.create_repository(name, "deb", RepositoryChange { options, remote: None }).await?;
+        engine.create_repository(name, "deb", RepositoryChange { options, ..Default::default() }).await?;
         let dated: BasePath = "demo/snapshot".parse()?;
         let live: BasePath = "demo/live".parse()?;
         engine.create_distribution(&"demo-live".parse()?, &live, name, false).await?;

@@ -39,6 +39,9 @@ pub enum Error {
     /// `verify` found something.
     #[error("{0} problems were found")]
     Problems(usize),
+    /// Of several syncs these failed; why was said when each did.
+    #[error("{0} of the repositories could not be synced")]
+    NotSynced(usize),
     /// Output could not be written.
     #[error("cannot write the output")]
     Output(#[source] std::io::Error),
@@ -53,6 +56,7 @@ impl Error {
             Error::NoData(_) => Kind::NotFound,
             Error::Listen { .. } => Kind::Unavailable,
             Error::Problems(_) => Kind::Corrupt,
+            Error::NotSynced(_) => Kind::Upstream,
             Error::Output(_) => Kind::Internal,
         }
     }

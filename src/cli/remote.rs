@@ -1,9 +1,11 @@
 //! `debpoint remote …` and `debpoint sync`.
 
-use checkpoint_core::engine::SyncRequest;
+use checkpoint_core::engine::{SyncRequest, Synced};
+use checkpoint_core::model::Publication;
 use checkpoint_core::name::Name;
 use checkpoint_core::plugin::SyncMode;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::content::sentence;
@@ -11,7 +13,7 @@ use super::output::Output;
 use super::progress::Bars;
 use super::repository::List;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -38,7 +40,14 @@ pub struct Create {
 #[derive(Args)]
 pub struct Sync {
     /// The repository's name.
-    name: Name,
+    #[arg(required_unless_present = "all")]
+    name: Option<Name>,
+    /// Sync every repository that has a remote. What goes wrong with one does not keep the others.
+    #[arg(long, conflicts_with_all = ["name", "remote"])]
+    all: bool,
+    /// Publish what is new as a checkpoint.
+    #[arg(long)]
+    checkpoint: bool,
     /// The remote, if not the repository's own.
     #[arg(long)]
     remote: Option<Name>,
@@ -96,24 +105,77 @@ impl Command {
     }
 }
 
+/// What became of one repository.
+#[derive(Serialize)]
+struct Report {
+    repository: Name,
+    #[serde(flatten)]
+    synced: Synced,
+    checkpoint: Option<Publication>,
+}
+
 impl Sync {
     pub(super) async fn run(self, app: &App, progress: &Bars, output: &Output) -> Result<()> {
+        let names = match &self.name {
+            Some(name) => vec![name.clone()],
+            None => {
+                let followers =
+                    app.engine.repositories().await?.into_iter().filter(|r| !r.remotes.is_empty());
+                followers.map(|repository| repository.name).collect()
+            }
+        };
+        let (mut reports, mut failed) = (Vec::new(), 0);
+        for name in names {
+            match self.one(app, &name, progress).await {
+                Ok(report) => reports.push(report),
+                Err(error) if self.all => {
+                    progress.clear();
+                    output.note(&format!("repository '{name}': {}", error.sentence()));
+                    failed += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        progress.clear();
+        match (self.json, self.all, reports.first()) {
+            (true, false, Some(report)) => output.json(report)?,
+            (true, _, _) => output.json(&reports)?,
+            _ => reports.iter().try_for_each(|report| report.print(output))?,
+        }
+        match failed {
+            0 => Ok(()),
+            count => Err(Error::NotSynced(count)),
+        }
+    }
+
+    async fn one(&self, app: &App, name: &Name, progress: &Bars) -> Result<Report> {
         let mode = match (self.mirror, self.additive) {
             (true, _) => Some(SyncMode::Mirror),
             (_, true) => Some(SyncMode::Additive),
             _ => None,
         };
         let (skip_broken, accept_change) = (self.skip_broken, self.accept_change);
-        let request = SyncRequest { remote: self.remote, mode, skip_broken, accept_change };
-        let synced = app.engine.sync(&self.name, request, progress).await?;
-        progress.clear();
-        if self.json {
-            return output.json(&synced);
-        }
+        let request = SyncRequest { remote: self.remote.clone(), mode, skip_broken, accept_change };
+        let synced = app.engine.sync(name, request, progress).await?;
+        let checkpoint = match self.checkpoint {
+            true => app.engine.checkpoint_if_new(name, progress).await?,
+            false => None,
+        };
+        Ok(Report { repository: name.clone(), synced, checkpoint })
+    }
+}
+
+impl Report {
+    fn print(&self, output: &Output) -> Result<()> {
+        let Report { repository, synced, checkpoint } = self;
         synced.remarks.iter().for_each(|remark| output.note(remark));
-        if synced.unchanged {
-            return output.line(&format!("the upstream of '{}' is what it was", self.name));
+        output.line(&match synced.unchanged {
+            true => format!("the upstream of repository '{repository}' is what it was"),
+            false => format!("{}; {} files fetched", sentence(repository, &synced.modified), synced.fetched),
+        })?;
+        match checkpoint {
+            Some(checkpoint) => output.line(&format!("published it as checkpoint {}", checkpoint.time)),
+            None => Ok(()),
         }
-        output.line(&format!("{}; {} files fetched", sentence(&self.name, &synced.modified), synced.fetched))
     }
 }

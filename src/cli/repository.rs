@@ -49,9 +49,9 @@ struct Change {
     /// Set an option, such as origin=Example; `debpoint repository types` lists them.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// The remote that `sync` takes when none is named.
-    #[arg(long)]
-    remote: Option<Name>,
+    /// The remote that `sync` takes when none is named; may be given several times.
+    #[arg(long = "remote", value_name = "REMOTE")]
+    remotes: Vec<Name>,
 }
 
 /// Options of lists.
@@ -106,7 +106,7 @@ impl Command {
 impl Change {
     fn resolve(self, app: &App, plugin: &str) -> Result<RepositoryChange> {
         let kind = app.engine.registry().get(plugin)?.declaration().repository;
-        Ok(RepositoryChange { options: settings::options(&self.settings, &kind)?, remote: self.remote })
+        Ok(RepositoryChange { options: settings::options(&self.settings, &kind)?, remotes: self.remotes })
     }
 }
 
@@ -122,7 +122,7 @@ impl Show {
         output.line(&format!("name     {}", repository.name))?;
         output.line(&format!("type     {}", repository.plugin))?;
         output.line(&format!("created  {}", repository.created.for_people()))?;
-        if let Some(remote) = &repository.remote {
+        for remote in &repository.remotes {
             output.line(&format!("remote   {remote}"))?;
         }
         output.line(&format!("options  {}", repository.options))?;

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use checkpoint_core::Kind;
 use checkpoint_core::engine::{CONTENT_PREFIX, Engine, Freshness, Resolution, Resolver, ServedFile};
+use checkpoint_core::name::encode_path;
 use checkpoint_core::time::Timestamp;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::body::{Body, Reader, full};
-use super::page::{encode_path, render};
+use super::page::render;
 use super::range::{Wanted, wanted};
 
 /// For what will never change.
@@ -211,8 +212,11 @@ fn failure(error: &checkpoint_core::Error, path: &str) -> Response<Body> {
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Corrupt | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    tracing::error!(path, "cannot answer: {error}{cause}");
+    // A transfer from upstream logs its failure itself, once for all who wait for it.
+    if error.kind() != Kind::Upstream {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        tracing::error!(path, "cannot answer: {error}{cause}");
+    }
     // The details are for the log; a client learns what it can do. That an upstream fails is not our secret.
     let why = match status {
         StatusCode::BAD_GATEWAY => error.to_string(),

@@ -3,17 +3,10 @@
 use std::fmt::Write as _;
 
 use checkpoint_core::engine::Page;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use checkpoint_core::name::encode_path;
 
-/// Everything but what never needs encoding in a path (RFC 3986 section 2.3).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// The column in which dates begin.
 const COLUMN: usize = 100;
-
-/// A path as it stands in a URL.
-pub(super) fn encode_path(path: &str) -> String {
-    utf8_percent_encode(path, ENCODED).to_string()
-}
 
 /// The page of the directory at `path`, the whole decoded path of the URL. Only the topmost has no parent.
 pub(super) fn render(path: &str, page: &Page, topmost: bool) -> String {

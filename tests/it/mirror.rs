@@ -389,7 +389,8 @@ fn several_remotes_stand_side_by_side_in_one_repository() {
     let key = mirror.debpoint.file("security.asc", archive.key());
     let create = ["remote", "create", "security", "--type", "deb", "--url", &url, "--keyring", &key];
     mirror.debpoint.ok(&[&create[..], &["--suite", "bookworm-security"]].concat());
-    mirror.debpoint.ok(&["sync", "mirror", "--remote", "security"]);
+    mirror.debpoint.ok(&["repository", "update", "mirror", "--remote", "up", "--remote", "security"]);
+    assert_eq!(mirror.sync()["added"], 1);
     assert_eq!(mirror.content().len(), 4);
     mirror.archive.add("more", "1", deb("more", "1"));
     mirror.archive.publish(&mirror.upstream);
@@ -400,4 +401,37 @@ fn several_remotes_stand_side_by_side_in_one_repository() {
     for suite in ["bookworm", "bookworm-security"] {
         assert_eq!(server.get(&format!("mirror/dated/{date}/dists/{suite}/InRelease")).status, 200);
     }
+}
+
+#[test]
+fn a_timer_syncs_all_and_keeps_what_is_new_under_its_date() {
+    let mut mirror = Mirror::new(&[]);
+    let sync = ["sync", "--all", "--checkpoint"];
+    let reports = mirror.debpoint.json(&sync);
+    assert_eq!((&reports[0]["repository"], &reports[0]["added"]), (&"mirror".into(), &3.into()));
+    let checkpoints =
+        |mirror: &Mirror| mirror.debpoint.json(&["checkpoint", "list", "mirror"]).as_array().unwrap().len();
+    assert_eq!(checkpoints(&mirror), 1);
+    mirror.debpoint.ok(&sync);
+    assert_eq!(checkpoints(&mirror), 1, "what is not new needs no date");
+    mirror.archive.add("more", "1", deb("more", "1"));
+    mirror.archive.publish(&mirror.upstream);
+    let (one, two) = std::thread::scope(|scope| {
+        let run = || scope.spawn(|| mirror.debpoint.ok(&sync));
+        let (one, two) = (run(), run());
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    assert!(one.contains("1 added") ^ two.contains("1 added"), "two runs queue: {one}{two}");
+    assert_eq!(checkpoints(&mirror), 2);
+    // One that fails does not keep the others.
+    let key = mirror.debpoint.path("upstream.asc");
+    let gone = ["remote", "create", "gone", "--type", "deb", "--url", "http://127.0.0.1:1", "--suite", "x"];
+    mirror.debpoint.ok(&[&gone[..], &["--keyring", key.to_str().unwrap()]].concat());
+    mirror.debpoint.ok(&["repository", "create", "broken", "--type", "deb", "--remote", "gone"]);
+    mirror.archive.add("last", "1", deb("last", "1"));
+    mirror.archive.publish(&mirror.upstream);
+    let output = mirror.debpoint.run(&sync);
+    let said = crate::support::text(&output.stderr);
+    assert!(!output.status.success() && said.contains("repository 'broken': cannot fetch"), "{said}");
+    assert!(mirror.content().contains(&"last_1_all".to_owned()));
 }

@@ -70,8 +70,8 @@ pub struct Repository {
     pub plugin: String,
     /// The plugin's options for it.
     pub options: Value,
-    /// The remote that `sync` takes when none is named.
-    pub remote: Option<Name>,
+    /// The remotes that `sync` takes when none is named.
+    pub remotes: Vec<Name>,
     /// The number of its newest version; 0 is the empty one it is born with.
     pub latest_version: i64,
     /// When it was created.

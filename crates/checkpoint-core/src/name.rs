@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
@@ -90,6 +91,14 @@ impl BasePath {
     }
 }
 
+/// Everything but what never needs encoding in a path (RFC 3986 section 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A path as it stands in a URL.
+pub fn encode_path(path: &str) -> String {
+    utf8_percent_encode(path, ENCODED).to_string()
+}
+
 /// The part before the last slash, empty at the root, and the part after it.
 pub fn split_path(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
@@ -156,6 +165,11 @@ mod tests {
         for name in ["", " a", "a/b", "..", "a\nb", "a\0", &"x".repeat(256)] {
             assert!(name.parse::<Name>().is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_path_is_encoded_for_its_url() {
+        assert_eq!(encode_path("a b/ä+#%~1.iso"), "a%20b/%C3%A4%2B%23%25~1.iso");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
-use checkpoint_core::name::RelativePath;
+use checkpoint_core::name::{RelativePath, encode_path};
 use checkpoint_core::plugin::{
     ContentType, Declaration, Expected, Label, OptionsType, PinJob, Plugin, PublishJob, Registry, SameKey,
     Seal, SyncJob, SyncMode, UnitFiles, Upload,
@@ -142,7 +142,7 @@ impl Plugin for FilePlugin {
             if held.insert(line.sha256) {
                 let expected =
                     Expected { sha256: Some(line.sha256), size: Some(line.size), limit: line.size };
-                let url = format!("{base}/{}", manifest::url_path(&line.path));
+                let url = format!("{base}/{}", encode_path(line.path.as_str()));
                 job.sink.store(vec![job.fetcher.fetch(&url, expected).await?]).await?;
             }
             job.sink.add(unit(line), UnitFiles::Held).await?;

@@ -50,15 +50,6 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Line>> {
         .collect()
 }
 
-/// A path as it stands in a URL.
-pub(crate) fn url_path(path: &RelativePath) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    let encode = |byte: u8| {
-        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    path.as_str().bytes().map(encode).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,10 +71,5 @@ mod tests {
             let error = parse(&text).unwrap_err().to_string();
             assert!(error.starts_with("line 2: "), "{error}");
         }
-    }
-
-    #[test]
-    fn a_path_is_encoded_for_its_url() {
-        assert_eq!(url_path(&"a b/ä+#%.iso".parse().unwrap()), "a%20b/%C3%A4%2B%23%25.iso");
     }
 }

@@ -31,7 +31,9 @@ impl Staging {
         let Ok(entries) = fs::read_dir(&self.directory) else {
             return;
         };
-        for entry in entries.flatten() {
+        let is_lock =
+            |entry: &fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "lock");
+        for entry in entries.flatten().filter(|entry| !is_lock(entry)) {
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
             if age.is_some_and(|age| age > ABANDONED_AFTER) {
@@ -39,6 +41,15 @@ impl Staging {
                 let _ = fs::remove_file(entry.path());
             }
         }
+    }
+
+    /// Waits for whoever else on this machine has the lock of that name, and has it until the file is dropped.
+    pub fn lock(&self, name: &str) -> Result<File> {
+        let path = self.directory.join(format!("{name}.lock"));
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(Error::io("open", &path))?;
+        file.lock().map_err(Error::io("lock", &path))?;
+        Ok(file)
     }
 
     /// Begins a new run of bytes.

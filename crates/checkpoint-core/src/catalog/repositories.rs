@@ -5,15 +5,16 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::dialect::is_unique_violation;
-use super::rows::Get as _;
+use super::rows::{Get as _, values};
 use super::{Catalog, Transaction};
 use crate::error::{Error, Result};
 use crate::model::{Id, Remote, Repository};
 use crate::name::Name;
 use crate::time::Timestamp;
 
-const SELECT: &str = "SELECT r.id, r.name, r.plugin, r.options, m.name, r.latest_version, r.created \
-     FROM repository r LEFT JOIN remote m ON m.id = r.remote";
+const SELECT: &str = "SELECT id, name, plugin, options, latest_version, created FROM repository";
+const SELECT_REMOTES: &str =
+    "SELECT r.repository, m.name FROM repository_remote r JOIN remote m ON m.id = r.remote";
 
 /// What is known of a repository while its row is locked: nobody else can add a version or a publication.
 #[derive(Debug, Clone, Copy)]
@@ -29,10 +30,20 @@ pub struct Locked {
 impl Catalog {
     /// All repositories by name.
     pub async fn repositories(&self) -> Result<Vec<Repository>> {
-        let sql = sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY r.name"));
-        let rows = sqlx::query(sql).fetch_all(&self.pool).await;
-        let read = rows.and_then(|rows| rows.iter().map(repository).collect());
-        read.map_err(Error::db("list repositories"))
+        let doing = "list repositories";
+        let sql = sqlx::AssertSqlSafe(format!("{SELECT} ORDER BY name"));
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await.map_err(Error::db(doing))?;
+        let sql = sqlx::AssertSqlSafe(format!("{SELECT_REMOTES} ORDER BY r.repository, r.position"));
+        let remotes = sqlx::query(sql).fetch_all(&self.pool).await;
+        let remotes: Vec<(Id, Name)> =
+            remotes.and_then(|rows| rows.iter().map(remote).collect()).map_err(Error::db(doing))?;
+        let read = |row| {
+            let mut repository = repository(row)?;
+            let own = remotes.iter().filter(|(id, _)| *id == repository.id);
+            repository.remotes = own.map(|(_, name)| name.clone()).collect();
+            Ok(repository)
+        };
+        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(Error::db(doing))
     }
 
     /// The repository of that name.
@@ -43,25 +54,34 @@ impl Catalog {
 }
 
 async fn find(connection: &mut AnyConnection, name: &Name) -> Result<Repository> {
-    let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE r.name = $1"));
-    let row = sqlx::query(sql).bind(name.to_string()).fetch_optional(connection).await;
-    let read = row.and_then(|row| row.as_ref().map(repository).transpose());
+    let doing = "find a repository";
+    let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE name = $1"));
+    let row = sqlx::query(sql).bind(name.to_string()).fetch_optional(&mut *connection).await;
+    let read = row.and_then(|row| row.as_ref().map(repository).transpose()).map_err(Error::db(doing))?;
     let missing = || Error::NotFound { what: "repository", name: name.to_string() };
-    read.map_err(Error::db("find a repository"))?.ok_or_else(missing)
+    let mut repository = read.ok_or_else(missing)?;
+    let sql = sqlx::AssertSqlSafe(format!("{SELECT_REMOTES} WHERE r.repository = $1 ORDER BY r.position"));
+    let rows = sqlx::query(sql).bind(repository.id).fetch_all(connection).await;
+    let remotes: Vec<(Id, Name)> =
+        rows.and_then(|rows| rows.iter().map(remote).collect()).map_err(Error::db(doing))?;
+    repository.remotes = remotes.into_iter().map(|(_, name)| name).collect();
+    Ok(repository)
 }
 
 fn repository(row: &AnyRow) -> sqlx::Result<Repository> {
-    use sqlx::Row as _;
-    let remote: Option<String> = row.try_get(4)?;
     Ok(Repository {
         id: row.integer(0)?,
         name: row.parsed(1)?,
         plugin: row.text(2)?,
         options: row.json(3)?,
-        remote: remote.map(|_| row.parsed(4)).transpose()?,
-        latest_version: row.integer(5)?,
-        created: row.time(6)?,
+        remotes: Vec::new(),
+        latest_version: row.integer(4)?,
+        created: row.time(5)?,
     })
+}
+
+fn remote(row: &AnyRow) -> sqlx::Result<(Id, Name)> {
+    Ok((row.integer(0)?, row.parsed(1)?))
 }
 
 impl Transaction {
@@ -86,16 +106,27 @@ impl Transaction {
         Ok(id)
     }
 
-    /// Replaces the options of a repository, and its remote if one is given.
-    pub async fn update_repository(
-        &mut self,
-        id: Id,
-        options: &Value,
-        remote: Option<&Remote>,
-    ) -> Result<()> {
-        let sql = "UPDATE repository SET options = $1, remote = COALESCE($2, remote) WHERE id = $3";
-        let query = sqlx::query(sql).bind(options.to_string()).bind(remote.map(|remote| remote.id)).bind(id);
-        query.execute(self.connection()).await.map(drop).map_err(Error::db("update a repository"))
+    /// The repository of that name, as this transaction sees it.
+    pub async fn repository(&mut self, name: &Name) -> Result<Repository> {
+        find(self.connection(), name).await
+    }
+
+    /// Replaces the options of a repository, and its remotes if any are given.
+    pub async fn update_repository(&mut self, id: Id, options: &Value, remotes: &[Remote]) -> Result<()> {
+        let doing = "update a repository";
+        let query = sqlx::query("UPDATE repository SET options = $1 WHERE id = $2").bind(options.to_string());
+        query.bind(id).execute(self.connection()).await.map_err(Error::db(doing))?;
+        if remotes.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query("DELETE FROM repository_remote WHERE repository = $1").bind(id);
+        query.execute(self.connection()).await.map_err(Error::db(doing))?;
+        let head = "INSERT INTO repository_remote (repository, position, remote)";
+        let mut query = sqlx::query(values(head, remotes.len(), 3, ""));
+        for (position, remote) in remotes.iter().enumerate() {
+            query = query.bind(id).bind(position as i64).bind(remote.id);
+        }
+        query.execute(self.connection()).await.map(drop).map_err(Error::db(doing))
     }
 
     /// Waits until nobody else changes the repository, and keeps it so until the end of the transaction.
@@ -122,12 +153,5 @@ impl Transaction {
         let sql = "UPDATE repository SET settled_until = $1 WHERE id = $2 AND settled_until < $1";
         let query = sqlx::query(sql).bind(until.unix()).bind(repository);
         query.execute(self.connection()).await.map(drop).map_err(Error::db("settle a time"))
-    }
-}
-
-impl Transaction {
-    /// The repository of that name, as this transaction sees it.
-    pub async fn repository(&mut self, name: &Name) -> Result<Repository> {
-        find(self.connection(), name).await
     }
 }

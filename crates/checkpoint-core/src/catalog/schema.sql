@@ -55,11 +55,18 @@ CREATE TABLE repository (
     name @text NOT NULL UNIQUE,
     plugin @text NOT NULL,
     options @text NOT NULL,
-    remote BIGINT REFERENCES remote (id),
     latest_version BIGINT NOT NULL,
     created BIGINT NOT NULL,
     -- No publication may get a time up to this one: it is taken, or it was answered for.
     settled_until BIGINT NOT NULL
+);
+
+-- The remotes that a sync of the repository takes, in this order.
+CREATE TABLE repository_remote (
+    repository BIGINT NOT NULL REFERENCES repository (id),
+    position BIGINT NOT NULL,
+    remote BIGINT NOT NULL REFERENCES remote (id),
+    PRIMARY KEY (repository, position)
 );
 
 -- What a plugin remembers from one sync to the next.

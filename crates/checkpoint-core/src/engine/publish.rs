@@ -61,6 +61,25 @@ impl Engine {
         }
     }
 
+    /// Makes a checkpoint of the newest version, unless it has one already.
+    pub async fn checkpoint_if_new(
+        &self,
+        name: &Name,
+        progress: &dyn Progress,
+    ) -> Result<Option<Publication>> {
+        let repository = self.repository(name).await?;
+        let _lock = self.lock_follower(&repository).await?;
+        let publications = self.catalog.publications(repository.id).await?;
+        let kept = |publication: &Publication| {
+            publication.checkpoint && publication.version == repository.latest_version
+        };
+        if publications.iter().any(kept) {
+            return Ok(None);
+        }
+        let request = PublishRequest { checkpoint: true, options: Map::new() };
+        self.publish(name, request, progress).await.map(Some)
+    }
+
     /// Makes every file that does not depend on the publication's time, and stores it.
     async fn prepare(
         &self,

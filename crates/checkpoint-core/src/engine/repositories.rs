@@ -15,8 +15,8 @@ use crate::name::Name;
 pub struct RepositoryChange {
     /// Options to set; an option that becomes null goes back to its default.
     pub options: Map<String, Value>,
-    /// The remote that `sync` takes when none is named.
-    pub remote: Option<Name>,
+    /// The remotes that `sync` takes when none is named, if they change.
+    pub remotes: Vec<Name>,
 }
 
 /// A unit of a repository's newest version.
@@ -45,38 +45,39 @@ impl Engine {
         let declaration = self.registry.get(plugin)?.declaration();
         let options = Value::Object(without_nulls(change.options));
         declaration.repository.check("repository options", &options)?;
-        let remote = self.remote_for(name, declaration.name, change.remote.as_ref()).await?;
+        let remotes = self.remotes_for(name, declaration.name, &change.remotes).await?;
         let mut transaction = self.catalog.begin().await?;
         let id = transaction.create_repository(name, declaration.name, &options, self.now()).await?;
-        transaction.update_repository(id, &options, remote.as_ref()).await?;
+        transaction.update_repository(id, &options, &remotes).await?;
         transaction.commit().await?;
         self.repository(name).await
     }
 
-    /// The remote that a repository shall have, if it is one for that plugin.
-    async fn remote_for(
+    /// The remotes that a repository shall have, if they are for that plugin.
+    pub(super) async fn remotes_for(
         &self,
         repository: &Name,
         plugin: &str,
-        remote: Option<&Name>,
-    ) -> Result<Option<Remote>> {
-        let Some(remote) = remote else {
-            return Ok(None);
-        };
-        let remote = self.catalog.remote(remote).await?;
-        if remote.plugin != plugin {
-            return Err(Error::Invalid(format!(
-                "remote '{}' is of type {}, repository '{repository}' of type {plugin}",
-                remote.name, remote.plugin
-            )));
+        names: &[Name],
+    ) -> Result<Vec<Remote>> {
+        let mut remotes = Vec::with_capacity(names.len());
+        for name in names {
+            let remote = self.catalog.remote(name).await?;
+            if remote.plugin != plugin {
+                return Err(Error::Invalid(format!(
+                    "remote '{}' is of type {}, repository '{repository}' of type {plugin}",
+                    remote.name, remote.plugin
+                )));
+            }
+            remotes.push(remote);
         }
-        Ok(Some(remote))
+        Ok(remotes)
     }
 
-    /// Changes options or remote of a repository. They take effect with its next publication or sync.
+    /// Changes options or remotes of a repository. They take effect with its next publication or sync.
     pub async fn update_repository(&self, name: &Name, change: RepositoryChange) -> Result<Repository> {
         let Repository { id, plugin, .. } = self.repository(name).await?;
-        let remote = self.remote_for(name, &plugin, change.remote.as_ref()).await?;
+        let remotes = self.remotes_for(name, &plugin, &change.remotes).await?;
         let mut transaction = self.catalog.begin().await?;
         transaction.lock_repository(id).await?;
         // Read again under the lock, so that two changes at once both count.
@@ -86,7 +87,7 @@ impl Engine {
         let options = Value::Object(without_nulls(options));
         let plugin = self.registry.get(&current.plugin)?;
         plugin.declaration().repository.check("repository options", &options)?;
-        transaction.update_repository(id, &options, remote.as_ref()).await?;
+        transaction.update_repository(id, &options, &remotes).await?;
         transaction.commit().await?;
         self.repository(name).await
     }

@@ -1,6 +1,7 @@
 //! `sync`: from a remote to a new version.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use super::Engine;
 use super::fetch::HttpFetcher;
 use super::modify::{Modification, Modified};
-use crate::artifacts::Staged;
+use crate::artifacts::{Staged, run_blocking};
 use crate::catalog::RemoteArtifact;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ use crate::progress::Progress;
 /// What to sync from and how.
 #[derive(Debug, Default)]
 pub struct SyncRequest {
-    /// The remote; none means the repository's own.
+    /// The remote; none means all of the repository's own.
     pub remote: Option<Name>,
     /// What becomes of units that the remote does not have; none means what the plugin thinks best.
     pub mode: Option<SyncMode>,
@@ -46,24 +47,49 @@ pub struct Synced {
 }
 
 impl Engine {
-    /// Fetches what a remote has into a new version: all of it, or nothing but bytes that a next sync need not
-    /// fetch again.
+    /// Fetches what remotes have into new versions, one for each remote that has changed: all of it, or nothing but
+    /// bytes that a next sync need not fetch again. Two syncs of one repository queue.
     pub async fn sync(&self, name: &Name, request: SyncRequest, progress: &dyn Progress) -> Result<Synced> {
         let repository = self.repository(name).await?;
-        let Some(remote) = request.remote.as_ref().or(repository.remote.as_ref()) else {
-            return Err(Error::Invalid(format!("repository '{name}' has no remote: name one with --remote")));
+        let _lock = self.lock_follower(&repository).await?;
+        let remotes = match &request.remote {
+            Some(remote) => vec![remote.clone()],
+            None => repository.remotes.clone(),
         };
-        let remote = self.catalog.remote(remote).await?;
-        if remote.plugin != repository.plugin {
-            return Err(Error::Invalid(format!(
-                "remote '{}' is of type {}, repository '{name}' of type {}",
-                remote.name, remote.plugin, repository.plugin
-            )));
+        if remotes.is_empty() {
+            return Err(Error::Invalid(format!("repository '{name}' has no remote: name one with --remote")));
         }
+        let modified = Modified { version: repository.latest_version, added: 0, removed: 0 };
+        let mut all = Synced { modified, unchanged: true, fetched: 0, remarks: Vec::new() };
+        for remote in self.remotes_for(name, &repository.plugin, &remotes).await? {
+            let one = self.sync_from(&repository, &remote, &request, progress).await?;
+            all.modified.version = one.modified.version;
+            all.modified.added += one.modified.added;
+            all.modified.removed += one.modified.removed;
+            all.unchanged &= one.unchanged;
+            all.fetched += one.fetched;
+            all.remarks.extend(one.remarks);
+        }
+        Ok(all)
+    }
+
+    /// Waits for others on this machine that sync the repository, and keeps them waiting.
+    pub(super) async fn lock_follower(&self, repository: &Repository) -> Result<File> {
+        let (staging, name) = (self.store.staging().clone(), format!("sync-{}", repository.id));
+        run_blocking(move || staging.lock(&name)).await
+    }
+
+    async fn sync_from(
+        &self,
+        repository: &Repository,
+        remote: &Remote,
+        request: &SyncRequest,
+        progress: &dyn Progress,
+    ) -> Result<Synced> {
         let plugin = self.registry.get(&repository.plugin)?;
         let fetcher = HttpFetcher::new(self.store.staging(), self.clock.clone())?;
         progress.begin("syncing", None);
-        let mut sink = Sink::new(self, progress, &repository, &remote).await?;
+        let mut sink = Sink::new(self, progress, repository, remote).await?;
         let job = SyncJob {
             url: &remote.url,
             options: &remote.options,
@@ -79,7 +105,7 @@ impl Engine {
         let synced = plugin.sync(job).await;
         sink.flush().await?;
         synced?;
-        sink.finish(&repository, mode).await
+        sink.finish(repository, mode).await
     }
 }
 

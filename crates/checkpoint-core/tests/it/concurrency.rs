@@ -155,9 +155,9 @@ async fn repositories_can_be_changed_by_many_at_once_and_keep_what_nobody_named(
         let engine = &test.engine;
         engine.create_remote(&remote, "fake", url, Default::default()).await.unwrap();
         let name: Name = "r".parse().unwrap();
-        let with_remote = RepositoryChange { remote: Some(remote.clone()), ..Default::default() };
+        let with_remote = RepositoryChange { remotes: vec![remote.clone()], ..Default::default() };
         let created = engine.create_repository(&name, "fake", with_remote).await;
-        assert_eq!(created.unwrap().remote, Some(remote.clone()));
+        assert_eq!(created.unwrap().remotes, std::slice::from_ref(&remote));
         // More of them than the pool has connections.
         let changing = (0..24).map(|_| {
             let (engine, name) = (test.engine.clone(), name.clone());
@@ -165,7 +165,7 @@ async fn repositories_can_be_changed_by_many_at_once_and_keep_what_nobody_named(
         });
         for changing in changing.collect::<Vec<_>>() {
             let changed = changing.await.unwrap().unwrap();
-            assert_eq!(changed.remote, Some(remote.clone()));
+            assert_eq!(changed.remotes, std::slice::from_ref(&remote));
         }
     }
 }

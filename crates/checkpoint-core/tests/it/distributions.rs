@@ -160,7 +160,7 @@ async fn what_does_not_exist_is_said_so() {
 async fn a_repository_with_a_remote_that_does_not_exist_is_not_created() {
     for database in Database::all() {
         let test = engine_on(database).await;
-        let change = || RepositoryChange { remote: Some(name("nowhere")), ..Default::default() };
+        let change = || RepositoryChange { remotes: vec![name("nowhere")], ..Default::default() };
         for _ in 0..2 {
             let created = test.engine.create_repository(&name("r"), "fake", change()).await;
             assert_eq!(created.unwrap_err().kind(), Kind::NotFound);

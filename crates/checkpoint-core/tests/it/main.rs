@@ -9,6 +9,7 @@ mod concurrency;
 mod distributions;
 mod pages;
 mod past;
+mod stores;
 mod versions;
 
 use std::sync::Arc;

@@ -211,7 +211,6 @@ async fn a_page_says_what_its_entries_are_and_how_long_it_holds() {
         let test = engine_on(database).await;
         let name = test.repository("r").await;
         test.clock.advance(7);
-        let added = test.clock.timestamp();
         add_notes(&test, &name, &["a"]).await;
         let time = test.publish(&name, true).await.time;
         let resolver = Resolver::new(test.engine.clone());
@@ -234,7 +233,7 @@ async fn a_page_says_what_its_entries_are_and_how_long_it_holds() {
             else {
                 panic!("{root}/notes is a directory");
             };
-            assert_eq!((page.entries[0].modified, page.entries[0].size), (Some(added), Some(4)));
+            assert_eq!((page.entries[0].modified, page.entries[0].size), (Some(time), Some(4)));
         }
         // The same page, once live and once dated: what is remembered of one must not show in the other.
         let Resolution::Directory(live) = resolver.resolve("r/live/").await.unwrap() else {

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, Read};
 use checkpoint_core::artifacts::Staged;
 use checkpoint_core::digest::{Hasher, Sha256};
 use checkpoint_core::model::{NewUnit, Placed, UnitArtifact};
+use checkpoint_core::name::encode_path;
 use checkpoint_core::plugin::{Expected, SyncJob, UnitFiles};
 use checkpoint_core::{Error, Result};
 use debian_format::compression::decoder;
@@ -57,9 +58,7 @@ impl Found {
 
 /// A package's URL.
 pub(super) fn url(base: &str, path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    format!("{}/{}", base.trim_end_matches('/'), path.bytes().map(encode).collect::<String>())
+    format!("{}/{}", base.trim_end_matches('/'), encode_path(path))
 }
 
 /// Reads an index that has the digest it should have.
