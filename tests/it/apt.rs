@@ -145,7 +145,7 @@ fn apt_sees_the_fields_that_an_administrator_sets() {
         return;
     }
     let debpoint = Debpoint::new();
-    let _server = serve_publicly(&debpoint);
+    let server = serve_publicly(&debpoint);
     debpoint.repository("fields", "deb");
     let settings = [
         "origin=Vendor",
@@ -164,6 +164,11 @@ fn apt_sees_the_fields_that_an_administrator_sets() {
     let file = debpoint.file("aa.deb", deb_with("aa", "2:1~rc1+b1", "amd64", ""));
     debpoint.ok(&["content", "add", "fields", &file, "--suite", "trixie", "--component", "contrib"]);
     debpoint.publish("fields", true);
+    let release = server.get("fields/live/dists/trixie/Release").text();
+    let snapshots = format!("Snapshots: {}/pulp/content/fields/dated/@SNAPSHOTID@/", server.url);
+    for line in [&snapshots, "Acquire-By-Hash: yes", "No-Support-for-Architecture-all: Packages"] {
+        assert!(release.lines().any(|own| own == line), "{line}: {release}");
+    }
     let apt = Apt::new(&debpoint.ok(&["pin", "fields-live"]));
     apt.update().clean();
     let policy = apt.run("apt-cache", &["policy"]).clean().text;

@@ -114,3 +114,28 @@ fn two_commands_that_both_need_the_first_key_get_the_same_one() {
     });
     assert!(keys.iter().all(|key| *key == keys[0]));
 }
+
+#[test]
+fn a_checkpoint_costs_its_change() {
+    let debpoint = Debpoint::new();
+    debpoint.repository("vendor", "deb");
+    let stored = || {
+        let store = std::fs::read_dir(debpoint.data().join("store/artifact")).unwrap();
+        let count = |directory: std::fs::DirEntry| std::fs::read_dir(directory.path()).unwrap().count();
+        store.map(|directory| count(directory.unwrap())).sum::<usize>()
+    };
+    for suite in ["one", "two"] {
+        let file = debpoint.file(&file_name(suite, "1", "amd64"), deb_with(suite, "1", "amd64", ""));
+        debpoint.ok(&["content", "add", "vendor", &file, "--suite", suite]);
+    }
+    debpoint.publish("vendor", true);
+    let before = stored();
+    debpoint.publish("vendor", true);
+    assert_eq!(stored() - before, 2 * 3, "Release, InRelease and Release.gpg of each suite");
+    let before = stored();
+    let file = debpoint.file(&file_name("more", "1", "amd64"), deb_with("more", "1", "amd64", ""));
+    debpoint.ok(&["content", "add", "vendor", &file, "--suite", "two"]);
+    debpoint.publish("vendor", true);
+    let package_and_indices = 1 + 3;
+    assert_eq!(stored() - before, 2 * 3 + package_and_indices, "the other suite's indices are used again");
+}

@@ -10,8 +10,9 @@ use crate::error::{Error, Result};
 
 /// How long a writer waits for the others. Writers queue; they do not fail.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Parameters of one statement: SQLite takes 32,766, PostgreSQL 65,535.
-pub(super) const MAX_PARAMETERS: usize = 30_000;
+/// Parameters of one statement. SQLite would take 32,766 and PostgreSQL 65,535, but to bind one the driver asks
+/// SQLite for its name, which takes as long as there are parameters before it.
+pub(super) const MAX_PARAMETERS: usize = 400;
 
 /// Which database the catalog lives in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

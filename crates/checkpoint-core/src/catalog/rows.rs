@@ -44,8 +44,7 @@ fn push_parameters(sql: &mut String, first: usize, count: usize) {
 
 /// How many rows of `columns` parameters go into one statement.
 pub(super) fn batch(columns: usize) -> usize {
-    // Longer statements cost more to prepare than they save.
-    (MAX_PARAMETERS / columns).min(1000)
+    MAX_PARAMETERS / columns
 }
 
 /// Typed access to a column by its position.
