@@ -435,3 +435,40 @@ fn a_timer_syncs_all_and_keeps_what_is_new_under_its_date() {
     assert!(!output.status.success() && said.contains("repository 'broken': cannot fetch"), "{said}");
     assert!(mirror.content().contains(&"last_1_all".to_owned()));
 }
+
+#[test]
+fn apt_gets_the_sources_of_a_date() {
+    if !program("apt-get") {
+        return;
+    }
+    for policy in ["immediate", "on_demand"] {
+        let mut mirror = Mirror::new(&["--sources", "--policy", policy]);
+        let server = mirror.debpoint.serve();
+        mirror.debpoint.file("data/debpoint.toml", format!("public_url = \"{}\"\n", server.url));
+        mirror.archive.add_source("tool", "1.0");
+        mirror.archive.publish(&mirror.upstream);
+        assert_eq!(mirror.sync()["added"], 4);
+        let first = mirror.debpoint.publish("mirror", true);
+        // What upstream drops before anybody has asked for it would be gone.
+        mirror.debpoint.ok(&["fetch", "mirror"]);
+        mirror.archive.sources.clear();
+        mirror.archive.add_source("tool", "1.1");
+        mirror.archive.publish(&mirror.upstream);
+        mirror.sync();
+        let second = mirror.debpoint.publish("mirror", true);
+        for (date, version) in [(first, "1.0"), (second, "1.1")] {
+            let pin = mirror.debpoint.ok(&["pin", "mirror-dated", &date]);
+            assert!(pin.contains("Types: deb deb-src\n"), "{pin}");
+            let apt = Apt::new(&pin);
+            apt.update().clean();
+            let directory = apt.path("sources");
+            std::fs::create_dir(&directory).unwrap();
+            let said = apt.run_in(&directory, "apt-get", &["-q", "source", "--download-only", "tool"]);
+            assert!(said.ok, "{}", said.text);
+            for ending in ["dsc", "tar.gz"] {
+                assert!(directory.join(format!("tool_{version}.{ending}")).exists(), "{}", said.text);
+            }
+        }
+        mirror.debpoint.ok(&["verify"]);
+    }
+}

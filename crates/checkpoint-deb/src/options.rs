@@ -65,6 +65,8 @@ pub(crate) struct RemoteOptions {
     pub(crate) component: Vec<ComponentName>,
     /// Architecture to sync, such as amd64; may be given several times [default: all that the suite has].
     pub(crate) architecture: Vec<ArchitectureName>,
+    /// Sync source packages too.
+    pub(crate) sources: bool,
     /// When packages are fetched: immediate, with the sync; on_demand, when the first client asks [default: immediate].
     pub(crate) policy: Policy,
     /// File with the public keys, armored, of which one must have signed each Release.

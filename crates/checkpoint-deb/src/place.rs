@@ -1,4 +1,4 @@
-//! Where a package stands: suite and component, and what a repository has of both.
+//! What identifies a package and where it stands: suite and component, and what a repository has of both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,14 @@ use crate::options::{DEFAULT_COMPONENT, RepositoryOptions};
 /// The architectures of a suite that has packages for all architectures only and no option that names one:
 /// hosts of any of these find them.
 const USUAL: [&str; 7] = ["amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x"];
+
+/// What stands for the architecture in the key of a source package.
+pub(crate) const SOURCE: &str = "source";
+
+/// What identifies a package in a repository. No name or version holds an underscore.
+pub(crate) fn key(package: &str, version: &str, architecture: &str) -> String {
+    format!("{package}_{version}_{architecture}")
+}
 
 /// The place of a unit, as text. Neither name can hold a space.
 pub(crate) fn join(suite: &str, component: &str) -> String {
@@ -28,6 +36,8 @@ pub(crate) struct Suite {
     pub(crate) components: BTreeSet<String>,
     /// Without `all`.
     pub(crate) architectures: BTreeSet<String>,
+    /// Whether there are source packages.
+    pub(crate) sources: bool,
 }
 
 /// All suites by name: those with packages, and those that the options name.
@@ -53,6 +63,7 @@ pub(crate) fn suites(
         }
         match key.rsplit_once('_') {
             Some((_, "all")) | None => {}
+            Some((_, SOURCE)) => suite.sources = true,
             Some((_, architecture)) if suite.architectures.contains(architecture) => {}
             Some((_, architecture)) => drop(suite.architectures.insert(architecture.to_owned())),
         }

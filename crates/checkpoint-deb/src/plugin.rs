@@ -27,11 +27,13 @@ impl Plugin for DebPlugin {
             remote: Some(OptionsType::of::<RemoteOptions>()),
             sync_mode: SyncMode::Mirror,
             publication: OptionsType::of::<PublicationOptions>(),
-            content: vec![ContentType {
-                name: units::PACKAGE,
-                upload: OptionsType::of::<UploadOptions>(),
-                immutable_paths: true,
-            }],
+            content: [units::PACKAGE, units::SOURCE_PACKAGE]
+                .map(|name| ContentType {
+                    name,
+                    upload: OptionsType::of::<UploadOptions>(),
+                    immutable_paths: true,
+                })
+                .to_vec(),
         }
     }
 

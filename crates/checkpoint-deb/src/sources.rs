@@ -9,13 +9,14 @@ use checkpoint_core::plugin::PinJob;
 use crate::options::{self, RepositoryOptions};
 use crate::place;
 
-/// A stanza for all suites that have the same components, with the keys in it.
+/// A stanza for all suites that have the same types and components, with the keys in it.
 pub(crate) fn stanzas(job: &PinJob<'_>) -> Result<String> {
     let options: RepositoryOptions = options::parse(job.repository_options)?;
-    let mut by_components: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut alike: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
     for (name, suite) in place::suites(job.contents, &options)? {
         let components: Vec<String> = suite.components.into_iter().collect();
-        by_components.entry(components.join(" ")).or_default().push(name);
+        let types = if suite.sources { "deb deb-src" } else { "deb" };
+        alike.entry((types, components.join(" "))).or_default().push(name);
     }
     let keys = signed_by(&job.signer.public_keys()?);
     let what = match job.time {
@@ -23,12 +24,12 @@ pub(crate) fn stanzas(job: &PinJob<'_>) -> Result<String> {
         None => "live".to_owned(),
     };
     let mut text = format!("# {} {what}\n", job.distribution);
-    for (index, (components, suites)) in by_components.iter().enumerate() {
+    for (index, ((types, components), suites)) in alike.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\n" };
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "{gap}Types: deb\nURIs: {}\nSuites: {}\nComponents: {components}\nSigned-By:\n{keys}",
+            "{gap}Types: {types}\nURIs: {}\nSuites: {}\nComponents: {components}\nSigned-By:\n{keys}",
             job.url,
             suites.join(" ")
         );

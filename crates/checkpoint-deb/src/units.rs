@@ -1,4 +1,4 @@
-//! Binary packages as content units. The body of one is its stanza in `Packages`.
+//! Packages as content units. The body of one is its stanza in `Packages` or `Sources`.
 
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
@@ -13,6 +13,8 @@ use crate::place;
 
 /// The content type of binary packages.
 pub(crate) const PACKAGE: &str = "deb.package";
+/// The content type of source packages. The body of one is its stanza in `Sources`.
+pub(crate) const SOURCE_PACKAGE: &str = "deb.source_package";
 
 /// Reads a `.deb`.
 pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
@@ -31,7 +33,7 @@ pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
     let control = &deb.control;
     let unit = NewUnit {
         content_type: PACKAGE,
-        key: format!("{}_{}_{}", control.package(), control.version(), control.architecture()),
+        key: place::key(control.package(), control.version().as_str(), control.architecture()),
         body,
         artifacts: vec![UnitArtifact { path: path.parse()?, sha256: digests.sha256, size: digests.size }],
     };
@@ -64,7 +66,11 @@ pub(crate) fn same_key(known: &KnownUnit, new: &NewUnit) -> SameKey {
 pub(crate) fn label(unit: &Unit) -> Label {
     let stanza = Stanza::new(&unit.body);
     let field = |name| stanza.get_str(name).unwrap_or_default().to_owned();
-    Label { name: field("Package"), variant: field("Architecture"), version: field("Version") }
+    let variant = match unit.content_type.as_str() {
+        SOURCE_PACKAGE => place::SOURCE.to_owned(),
+        _ => field("Architecture"),
+    };
+    Label { name: field("Package"), variant, version: field("Version") }
 }
 
 #[cfg(test)]

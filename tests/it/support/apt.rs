@@ -74,7 +74,13 @@ impl Apt {
 
     /// Runs one of apt's programs.
     pub fn run(&self, program: &str, args: &[&str]) -> Said {
+        self.run_in(self.root.path(), program, args)
+    }
+
+    /// Runs one of apt's programs in a directory.
+    pub fn run_in(&self, directory: &Path, program: &str, args: &[&str]) -> Said {
         let mut command = Command::new(program);
+        command.current_dir(directory);
         command.args(args).env("APT_CONFIG", self.path("apt.conf")).env("LC_ALL", "C");
         for name in ["http_proxy", "HTTP_PROXY"] {
             command.env_remove(name);

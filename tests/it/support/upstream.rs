@@ -178,6 +178,8 @@ pub struct Archive {
     pub by_hash: bool,
     /// Packages: the bytes, and the stanza in the index.
     pub packages: BTreeMap<String, (Vec<u8>, String)>,
+    /// Source packages: the files by path, and the stanza in the index.
+    pub sources: Vec<(BTreeMap<String, Vec<u8>>, String)>,
     keyring: Keyring,
 }
 
@@ -194,6 +196,7 @@ impl Archive {
             valid_until: None,
             by_hash: true,
             packages: BTreeMap::new(),
+            sources: Vec::new(),
             keyring: Keyring::open(directory.path()).unwrap(),
         }
     }
@@ -216,6 +219,34 @@ impl Archive {
         );
         self.packages.insert(path, (deb, stanza));
         self.date += 60;
+    }
+
+    /// Adds a source package of a .dsc and a tarball.
+    pub fn add_source(&mut self, name: &str, version: &str) {
+        let directory = format!("pool/main/{}/{name}", &name[..1]);
+        let tarball =
+            (format!("{name}_{version}.tar.gz"), format!("the source of {name} {version}").into_bytes());
+        let line = |(file, bytes): &(String, Vec<u8>)| {
+            let digests = Digests::of(bytes);
+            (
+                format!("\n {} {} {file}", digests.md5, digests.size),
+                format!("\n {} {} {file}", digests.sha256, digests.size),
+            )
+        };
+        let (md5, sha256) = line(&tarball);
+        let dsc = format!(
+            "Format: 3.0 (native)\nSource: {name}\nBinary: {name}\nArchitecture: any\nVersion: {version}\n\
+             Maintainer: nobody <nobody@example.org>\nChecksums-Sha256:{sha256}\nFiles:{md5}\n"
+        );
+        let dsc = (format!("{name}_{version}.dsc"), dsc.into_bytes());
+        let (dsc_md5, dsc_sha256) = line(&dsc);
+        let stanza = format!(
+            "Package: {name}\nBinary: {name}\nVersion: {version}\nMaintainer: nobody <nobody@example.org>\n\
+             Architecture: any\nFormat: 3.0 (native)\nDirectory: {directory}\nFiles:{dsc_md5}{md5}\n\
+             Checksums-Sha256:{dsc_sha256}{sha256}\n"
+        );
+        let files = [dsc, tarball].map(|(file, bytes)| (format!("{directory}/{file}"), bytes));
+        self.sources.push((BTreeMap::from(files), stanza));
     }
 
     /// Puts all of it onto the upstream, replacing what was there.
@@ -244,6 +275,12 @@ impl Archive {
             files.push((path.clone(), index.into_bytes()));
             files.push((format!("{path}.xz"), compressed));
         }
+        if !self.sources.is_empty() {
+            let index: String = self.sources.iter().map(|(_, stanza)| format!("{stanza}\n")).collect();
+            let compressed = encode(index.as_bytes(), Compression::Gz).unwrap();
+            files.push(("main/source/Sources".into(), index.into_bytes()));
+            files.push(("main/source/Sources.gz".into(), compressed));
+        }
         for (path, bytes) in &files {
             let digests = Digests::of(bytes);
             release.files.push(ReleaseFile {
@@ -271,6 +308,9 @@ impl Archive {
         }
         for (path, (deb, _)) in &self.packages {
             upstream.set(&format!("/{path}"), deb);
+        }
+        for (path, bytes) in self.sources.iter().flat_map(|(files, _)| files) {
+            upstream.set(&format!("/{path}"), bytes);
         }
     }
 

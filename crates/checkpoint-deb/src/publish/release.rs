@@ -36,7 +36,8 @@ pub(super) fn release(
         let path = path.as_str().strip_prefix(&prefix)?;
         // `stable/updates` lies inside `stable` but is a suite of its own.
         let of = |component: &String| {
-            path.strip_prefix(component.as_str()).is_some_and(|p| p.starts_with("/binary-"))
+            path.strip_prefix(component.as_str())
+                .is_some_and(|p| p.starts_with("/binary-") || p.starts_with("/source/"))
         };
         suite.components.iter().any(of).then(|| file(path, digests))
     };

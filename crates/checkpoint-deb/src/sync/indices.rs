@@ -15,10 +15,19 @@ use crate::options::{RemoteOptions, SuiteName};
 /// What is read of an index whose plain size Release does not say, for each byte of the compressed one.
 const MAX_RATIO: u64 = 200;
 
-/// One `Packages`, in the compression that is smallest.
+/// What an index lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lists {
+    Packages,
+    Sources,
+}
+
+/// One `Packages` or `Sources`, in the compression that is smallest.
 pub(super) struct Index {
     /// The path of the plain file, from the suite's directory.
     pub(super) path: String,
+    pub(super) lists: Lists,
+    /// The one that its packages are for, if not for all.
     pub(super) architecture: String,
     pub(super) compression: Compression,
     /// The digest that stands for its content: of the plain file if Release lists it, else of the fetched one.
@@ -77,7 +86,11 @@ pub(super) fn choose(
     for component in components {
         let mut indices = Vec::new();
         for architecture in &architectures {
-            indices.extend(find(&files, &component, architecture)?);
+            let path = format!("{component}/binary-{architecture}/Packages");
+            indices.extend(find(&files, path, Lists::Packages, architecture)?);
+        }
+        if options.sources {
+            indices.extend(find(&files, format!("{component}/source/Sources"), Lists::Sources, "")?);
         }
         if indices.is_empty() {
             let suite = suite.as_str();
@@ -90,8 +103,12 @@ pub(super) fn choose(
     Ok(chosen)
 }
 
-fn find(files: &BTreeMap<&str, &ReleaseFile>, component: &str, architecture: &str) -> Result<Option<Index>> {
-    let path = format!("{component}/binary-{architecture}/Packages");
+fn find(
+    files: &BTreeMap<&str, &ReleaseFile>,
+    path: String,
+    lists: Lists,
+    architecture: &str,
+) -> Result<Option<Index>> {
     let file = |compression: Compression| {
         let extension = compression.extension();
         let path = if extension.is_empty() { path.clone() } else { format!("{path}.{extension}") };
@@ -102,7 +119,8 @@ fn find(files: &BTreeMap<&str, &ReleaseFile>, component: &str, architecture: &st
     let plain = file(Compression::None).map(|(_, file)| listed(file)).transpose()?;
     let fetched = listed(fetched)?;
     let sha256 = plain.unwrap_or(fetched).sha256;
-    Ok(Some(Index { path, architecture: architecture.to_owned(), compression, sha256, fetched, plain }))
+    let architecture = architecture.to_owned();
+    Ok(Some(Index { path, lists, architecture, compression, sha256, fetched, plain }))
 }
 
 fn listed(file: &ReleaseFile) -> Result<Listed> {

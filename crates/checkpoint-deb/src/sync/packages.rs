@@ -1,6 +1,7 @@
 //! From an index to units, and their files.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::io::{self, BufReader, Read};
 
 use checkpoint_core::artifacts::Staged;
@@ -15,8 +16,9 @@ use debian_format::name;
 use debian_format::version::Version;
 use futures_util::StreamExt as _;
 
-use super::indices::Index;
-use crate::units::PACKAGE;
+use super::indices::{Index, Lists};
+use crate::place;
+use crate::units::{PACKAGE, SOURCE_PACKAGE};
 
 /// How many packages are fetched at once.
 const PARALLEL: usize = 16;
@@ -70,7 +72,11 @@ pub(super) fn read(staged: &Staged, index: &Index, place: &str) -> Result<Vec<Pl
     let mut units = Vec::new();
     let mut stanzas = StanzaReader::new(BufReader::with_capacity(1 << 16, &mut plain));
     while let Some(stanza) = stanzas.next_stanza().map_err(|error| wrong(error.to_string()))? {
-        units.push(Placed { place: place.to_owned(), unit: unit(&stanza, index).map_err(wrong)? });
+        let unit = match index.lists {
+            Lists::Packages => package(&stanza, index),
+            Lists::Sources => source(&stanza),
+        };
+        units.push(Placed { place: place.to_owned(), unit: unit.map_err(wrong)? });
     }
     drop(stanzas);
     // The decoder's checks of its last bytes count too.
@@ -97,29 +103,76 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// A stanza as a unit; it stays as upstream wrote it. The error says what is wrong with it.
-fn unit(stanza: &Stanza<'_>, index: &Index) -> Result<NewUnit, String> {
-    let package = stanza.get_str("Package").unwrap_or_default();
-    let field = |name: &str| {
-        let value = stanza.get_str(name).map(str::trim).filter(|value| !value.is_empty());
-        value.ok_or_else(|| format!("package '{}' has no {name}", package.escape_debug()))
-    };
-    name::package(package).map_err(|error| error.to_string())?;
-    let (version, architecture) = (field("Version")?, field("Architecture")?);
-    Version::parse(version).map_err(|error| format!("package '{package}': {error}"))?;
-    if architecture != "all" && architecture != index.architecture {
-        return Err(format!("package '{package}' is for '{}'", architecture.escape_debug()));
+/// The name and version of a stanza, and how to read its other fields. Errors name the package.
+struct Fields<'a> {
+    stanza: &'a Stanza<'a>,
+    package: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    fn of(stanza: &'a Stanza<'a>) -> Result<Fields<'a>, String> {
+        let package = stanza.get_str("Package").unwrap_or_default();
+        name::package(package).map_err(|error| error.to_string())?;
+        let fields = Fields { stanza, package, version: "" };
+        let version = fields.get("Version")?;
+        Version::parse(version).map_err(|error| fields.wrong(error))?;
+        Ok(Fields { version, ..fields })
     }
-    let path =
-        name::safe_path(field("Filename")?).map_err(|error| format!("package '{package}': {error}"))?;
-    let path = path.parse().map_err(|error: Error| format!("package '{package}': {error}"))?;
-    let size =
-        field("Size")?.parse().map_err(|_| format!("package '{package}' has a Size that is no number"))?;
-    let sha256 = field("SHA256")?.parse().map_err(|error: Error| format!("package '{package}': {error}"))?;
-    let mut body = stanza.raw().to_vec();
-    body.push(b'\n');
-    let key = format!("{package}_{version}_{architecture}");
-    Ok(NewUnit { content_type: PACKAGE, key, body, artifacts: vec![UnitArtifact { path, sha256, size }] })
+
+    fn get(&self, name: &str) -> Result<&'a str, String> {
+        let value = self.stanza.get_str(name).map(str::trim).filter(|value| !value.is_empty());
+        value.ok_or_else(|| self.wrong(format!("it has no {name}")))
+    }
+
+    fn wrong(&self, why: impl Display) -> String {
+        format!("package '{}': {why}", self.package)
+    }
+
+    fn file(&self, path: &str, size: &str, sha256: &str) -> Result<UnitArtifact, String> {
+        let path = name::safe_path(path).map_err(|error| self.wrong(error))?;
+        Ok(UnitArtifact {
+            path: path.parse().map_err(|error: Error| self.wrong(error))?,
+            size: size.parse().map_err(|_| self.wrong("its Size is no number"))?,
+            sha256: sha256.parse().map_err(|error: Error| self.wrong(error))?,
+        })
+    }
+
+    /// The stanza as a unit; it stays as upstream wrote it.
+    fn unit(&self, content_type: &'static str, architecture: &str, artifacts: Vec<UnitArtifact>) -> NewUnit {
+        let mut body = self.stanza.raw().to_vec();
+        body.push(b'\n');
+        NewUnit { content_type, key: place::key(self.package, self.version, architecture), body, artifacts }
+    }
+}
+
+/// A stanza of `Packages`.
+fn package(stanza: &Stanza<'_>, index: &Index) -> Result<NewUnit, String> {
+    let fields = Fields::of(stanza)?;
+    let architecture = fields.get("Architecture")?;
+    if architecture != "all" && architecture != index.architecture {
+        return Err(fields.wrong(format!("it is for '{}'", architecture.escape_debug())));
+    }
+    let file = fields.file(fields.get("Filename")?, fields.get("Size")?, fields.get("SHA256")?)?;
+    Ok(fields.unit(PACKAGE, architecture, vec![file]))
+}
+
+/// A stanza of `Sources` (Debian Policy section 5.4): several files in one directory.
+fn source(stanza: &Stanza<'_>) -> Result<NewUnit, String> {
+    let fields = Fields::of(stanza)?;
+    let directory = fields.get("Directory")?;
+    let lines = fields.get("Checksums-Sha256")?.lines().map(str::trim).filter(|line| !line.is_empty());
+    let file = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            [sha256, size, name] if !name.contains('/') => {
+                fields.file(&format!("{directory}/{name}"), size, sha256)
+            }
+            _ => Err(fields.wrong("a line of its Checksums-Sha256 is not digest, size and name")),
+        }
+    };
+    let files: Vec<UnitArtifact> = lines.map(file).collect::<Result<_, _>>()?;
+    Ok(fields.unit(SOURCE_PACKAGE, place::SOURCE, files))
 }
 
 /// Fetches what is not held, and gives all units to the sink. A file that cannot be had is reported at the end; what
