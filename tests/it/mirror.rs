@@ -472,3 +472,36 @@ fn apt_gets_the_sources_of_a_date() {
         mirror.debpoint.ok(&["verify"]);
     }
 }
+
+#[test]
+fn the_real_archive_of_this_machine_verifies_and_syncs() {
+    let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+    let lists = std::path::Path::new("/var/lib/apt/lists");
+    let ending = "_debian_dists_bookworm_InRelease";
+    let names = std::fs::read_dir(lists).into_iter().flatten().flatten().map(|entry| entry.path());
+    let release = names.into_iter().find(|path| path.to_str().is_some_and(|path| path.ends_with(ending)));
+    let release = release.filter(|_| std::path::Path::new(keyring).exists() && program("apt-get"));
+    // It is there on Debian 12 only.
+    let Some(release) = release else { return eprintln!("skipped: apt has no InRelease of bookworm") };
+    let index = release.to_str().unwrap().replace("InRelease", "main_binary-amd64_Packages");
+    let index = Apt::new("").run("/usr/lib/apt/apt-helper", &["cat-file", &index]);
+    if !checkpoint_testkit::peer("the real index", index.ok) {
+        return;
+    }
+    let (debpoint, upstream) = (Debpoint::new(), Upstream::default());
+    upstream.set("/dists/bookworm/InRelease", &std::fs::read(release).unwrap());
+    upstream.set("/dists/bookworm/main/binary-amd64/Packages", index.text.as_bytes());
+    let url = upstream.start();
+    let create = ["remote", "create", "debian", "--type", "deb", "--url", &url, "--suite", "bookworm"];
+    let what =
+        ["--component", "main", "--architecture", "amd64", "--policy", "on_demand", "--keyring", keyring];
+    debpoint.ok(&[&create[..], &what].concat());
+    debpoint.ok(&["repository", "create", "debian", "--type", "deb", "--remote", "debian"]);
+    let synced = debpoint.json(&["sync", "debian"]);
+    assert_eq!(synced["added"], index.text.matches("\nPackage: ").count() + 1);
+    let asked = upstream.asked();
+    assert!(
+        asked.last().unwrap().ends_with("/binary-amd64/Packages"),
+        "the last of all compressions: {asked:?}"
+    );
+}

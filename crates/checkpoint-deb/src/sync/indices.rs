@@ -22,18 +22,17 @@ pub(super) enum Lists {
     Sources,
 }
 
-/// One `Packages` or `Sources`, in the compression that is smallest.
+/// One `Packages` or `Sources`.
 pub(super) struct Index {
     /// The path of the plain file, from the suite's directory.
     pub(super) path: String,
     pub(super) lists: Lists,
     /// The one that its packages are for, if not for all.
     pub(super) architecture: String,
-    pub(super) compression: Compression,
-    /// The digest that stands for its content: of the plain file if Release lists it, else of the fetched one.
+    /// The digest that stands for its content: of the plain file if Release lists it, else of the smallest.
     pub(super) sha256: Sha256,
-    /// What is fetched.
-    fetched: Listed,
+    /// In which compressions it can be had, the smallest first.
+    offered: Vec<(Compression, Listed)>,
     /// The plain file, if Release lists it.
     pub(super) plain: Option<Listed>,
 }
@@ -45,12 +44,12 @@ pub(super) struct Listed {
     pub(super) sha256: Sha256,
 }
 
-impl Index {
+/// An index that was fetched.
+pub(super) struct Fetched {
+    pub(super) staged: Staged,
+    pub(super) compression: Compression,
     /// The most that decompressing it may give, in bytes.
-    pub(super) fn limit(&self) -> u64 {
-        self.plain
-            .map_or(self.fetched.size.saturating_mul(MAX_RATIO).saturating_add(1 << 20), |plain| plain.size)
-    }
+    pub(super) limit: u64,
 }
 
 /// The indices of each component that the remote is about.
@@ -79,7 +78,13 @@ pub(super) fn choose(
     };
     components.iter().try_for_each(|name| has(name, &release.components, "component"))?;
     architectures.iter().try_for_each(|name| has(name, &release.architectures, "architecture"))?;
-    architectures.insert("all".to_owned());
+    // Where every index has the packages for all architectures, nobody needs those by themselves.
+    let in_each = release.no_support_for_architecture_all.as_deref() == Some("Packages");
+    if in_each && architectures.len() > 1 {
+        architectures.remove("all");
+    } else if !in_each {
+        architectures.insert("all".to_owned());
+    }
     let files: BTreeMap<&str, &ReleaseFile> =
         release.files.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut chosen = BTreeMap::new();
@@ -114,13 +119,15 @@ fn find(
         let path = if extension.is_empty() { path.clone() } else { format!("{path}.{extension}") };
         Some((compression, *files.get(path.as_str())?))
     };
-    let smallest = Compression::ALL.into_iter().filter_map(file).min_by_key(|(_, file)| file.size);
-    let Some((compression, fetched)) = smallest else { return Ok(None) };
-    let plain = file(Compression::None).map(|(_, file)| listed(file)).transpose()?;
-    let fetched = listed(fetched)?;
-    let sha256 = plain.unwrap_or(fetched).sha256;
-    let architecture = architecture.to_owned();
-    Ok(Some(Index { path, lists, architecture, compression, sha256, fetched, plain }))
+    let offered = Compression::ALL.into_iter().filter_map(file);
+    let offered = offered.map(|(compression, file)| Ok((compression, listed(file)?)));
+    let mut offered: Vec<(Compression, Listed)> = offered.collect::<Result<_>>()?;
+    offered.sort_by_key(|(_, listed)| listed.size);
+    let Some((_, smallest)) = offered.first() else { return Ok(None) };
+    let plain = offered.iter().find(|(compression, _)| *compression == Compression::None);
+    let plain = plain.map(|(_, listed)| *listed);
+    let sha256 = plain.unwrap_or(*smallest).sha256;
+    Ok(Some(Index { path, lists, architecture: architecture.to_owned(), sha256, offered, plain }))
 }
 
 fn listed(file: &ReleaseFile) -> Result<Listed> {
@@ -129,25 +136,35 @@ fn listed(file: &ReleaseFile) -> Result<Listed> {
     Ok(Listed { size: file.size, sha256: file.sha256.ok_or_else(weak)?.into() })
 }
 
-/// Fetches an index by its hash, where upstream offers that, else by its name.
+/// Fetches an index in the smallest compression that is there: by its hash, where upstream offers that, else by its
+/// name.
 pub(super) async fn fetch(
     job: &SyncJob<'_>,
     suite: &SuiteName,
     index: &Index,
     by_hash: bool,
-) -> Result<Staged> {
+) -> Result<Fetched> {
     let directory = directory_url(job.url, suite);
-    let Listed { size, sha256 } = index.fetched;
-    let expected = Expected { sha256: Some(sha256), size: Some(size), limit: size };
     let (inside, _) = index.path.rsplit_once('/').unwrap_or(("", &index.path));
-    if by_hash {
-        match job.fetcher.fetch(&format!("{directory}/{inside}/by-hash/SHA256/{sha256}"), expected).await {
-            // Some announce it and do not have it.
-            Err(Error::Fetch { missing: true, .. }) => {}
-            fetched => return fetched,
+    let mut missing = None;
+    for &(compression, Listed { size, sha256 }) in &index.offered {
+        let extension = compression.extension();
+        let dot = if extension.is_empty() { "" } else { "." };
+        let named = format!("{directory}/{}{dot}{extension}", index.path);
+        let hashed = by_hash.then(|| format!("{directory}/{inside}/by-hash/SHA256/{sha256}"));
+        for url in hashed.into_iter().chain([named]) {
+            let expected = Expected { sha256: Some(sha256), size: Some(size), limit: size };
+            match job.fetcher.fetch(&url, expected).await {
+                Ok(staged) => {
+                    let ratio = size.saturating_mul(MAX_RATIO).saturating_add(1 << 20);
+                    let limit = index.plain.map_or(ratio, |plain| plain.size);
+                    return Ok(Fetched { staged, compression, limit });
+                }
+                // Some announce what they do not have.
+                Err(error @ Error::Fetch { missing: true, .. }) => missing = missing.or(Some(error)),
+                Err(error) => return Err(error),
+            }
         }
     }
-    let extension = index.compression.extension();
-    let dot = if extension.is_empty() { "" } else { "." };
-    job.fetcher.fetch(&format!("{directory}/{}{dot}{extension}", index.path), expected).await
+    Err(missing.unwrap_or_else(|| Error::Internal(format!("'{}' is not offered", index.path))))
 }

@@ -123,8 +123,8 @@ async fn read_indices(
             continue;
         }
         for index in &indices {
-            let staged = indices::fetch(job, suite, index, upstream.release.acquire_by_hash).await?;
-            units.extend(packages::read(&staged, index, &place)?);
+            let fetched = indices::fetch(job, suite, index, upstream.release.acquire_by_hash).await?;
+            units.extend(packages::read(&fetched, index, &place)?);
         }
         claims.push(place);
     }

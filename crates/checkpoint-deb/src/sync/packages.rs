@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, BufReader, Read};
 
-use checkpoint_core::artifacts::Staged;
 use checkpoint_core::digest::{Hasher, Sha256};
 use checkpoint_core::model::{NewUnit, Placed, UnitArtifact};
 use checkpoint_core::name::encode_path;
@@ -16,7 +15,7 @@ use debian_format::name;
 use debian_format::version::Version;
 use futures_util::StreamExt as _;
 
-use super::indices::{Index, Lists};
+use super::indices::{Fetched, Index, Lists};
 use crate::place;
 use crate::units::{PACKAGE, SOURCE_PACKAGE};
 
@@ -64,9 +63,9 @@ pub(super) fn url(base: &str, path: &str) -> String {
 }
 
 /// Reads an index that has the digest it should have.
-pub(super) fn read(staged: &Staged, index: &Index, place: &str) -> Result<Vec<PlacedUnit>> {
+pub(super) fn read(fetched: &Fetched, index: &Index, place: &str) -> Result<Vec<PlacedUnit>> {
     let wrong = |why: String| Error::Invalid(format!("upstream's '{}': {why}", index.path));
-    let plain = decoder(BufReader::new(staged.open()?), index.compression, index.limit());
+    let plain = decoder(BufReader::new(fetched.staged.open()?), fetched.compression, fetched.limit);
     let plain = plain.map_err(|error| wrong(error.to_string()))?;
     let mut plain = Hashing { inner: plain, hasher: Hasher::default() };
     let mut units = Vec::new();
