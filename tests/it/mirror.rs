@@ -483,8 +483,11 @@ fn the_real_archive_of_this_machine_verifies_and_syncs() {
     let release = release.filter(|_| std::path::Path::new(keyring).exists() && program("apt-get"));
     // It is there on Debian 12 only.
     let Some(release) = release else { return eprintln!("skipped: apt has no InRelease of bookworm") };
-    let index = release.to_str().unwrap().replace("InRelease", "main_binary-amd64_Packages");
-    let index = Apt::new("").run("/usr/lib/apt/apt-helper", &["cat-file", &index]);
+    let targets = ["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"];
+    let targets = std::process::Command::new("apt-get").args(targets).output().unwrap();
+    let targets = crate::support::text(&targets.stdout);
+    let file = targets.lines().find(|file| file.contains("_dists_bookworm_main_binary-amd64_"));
+    let index = Apt::new("").run("/usr/lib/apt/apt-helper", &["cat-file", file.unwrap_or("/missing")]);
     if !checkpoint_testkit::peer("the real index", index.ok) {
         return;
     }
