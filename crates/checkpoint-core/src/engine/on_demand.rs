@@ -45,6 +45,8 @@ pub struct OnDemand {
     engine: Engine,
     going_on: Arc<Mutex<HashMap<Sha256, Incoming>>>,
     failed: Cache<Sha256, (String, String)>,
+    /// What has arrived since its path was looked up.
+    held: Cache<Sha256, ()>,
 }
 
 /// A transfer that can be read while it goes on.
@@ -66,16 +68,20 @@ impl OnDemand {
     /// Fetches for what `engine` has.
     pub fn new(engine: Engine) -> OnDemand {
         let failed = Cache::builder().max_capacity(10_000).time_to_live(FAILURE_HOLDS).build();
-        OnDemand { engine, going_on: Arc::default(), failed }
+        OnDemand { engine, going_on: Arc::default(), failed, held: Cache::new(1_000_000) }
     }
 
     /// Finds the bytes of a file that was not held when it was last looked up, and begins to fetch them if nobody
     /// did. [`Error::Fetch`] says why they cannot be had.
     pub async fn open(&self, sha256: Sha256, size: u64) -> Result<ByteSource> {
+        if self.held.contains_key(&sha256) {
+            return Ok(ByteSource::Held);
+        }
         if let Some((url, reason)) = self.failed.get(&sha256) {
             return Err(Error::fetch(&url, reason));
         }
         if !self.engine.catalog.known_artifacts(&[sha256]).await?.is_empty() {
+            self.held.insert(sha256, ());
             return Ok(ByteSource::Held);
         }
         let sources = self.engine.catalog.remote_artifacts(&sha256).await?;
