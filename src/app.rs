@@ -47,6 +47,10 @@ impl App {
             None => directory_url(&data.join("store"))?,
         };
         if let Ok(root) = store_url.to_file_path() {
+            if catalog.exists() && !root.exists() {
+                // Perhaps a file system that is not mounted; an empty store in its place would hide that.
+                return Err(Error::NoStore(root));
+            }
             create_directory(&root)?;
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -24,6 +24,9 @@ pub enum Error {
     /// A command that needs data found none.
     #[error("there is no debpoint data in {}", .0.display())]
     NoData(PathBuf),
+    /// There is a catalog, and the store that it is about is gone.
+    #[error("the store {} is not there, although the catalog is", .0.display())]
+    NoStore(PathBuf),
     /// The server cannot listen where it should.
     #[error("cannot listen on {address}")]
     Listen {
@@ -55,7 +58,7 @@ impl Error {
             Error::Config { .. } | Error::Setting(_) => Kind::Invalid,
             Error::NoData(_) => Kind::NotFound,
             Error::Listen { .. } => Kind::Unavailable,
-            Error::Problems(_) => Kind::Corrupt,
+            Error::Problems(_) | Error::NoStore(_) => Kind::Corrupt,
             Error::NotSynced(_) => Kind::Upstream,
             Error::Output(_) => Kind::Internal,
         }

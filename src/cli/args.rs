@@ -87,7 +87,9 @@ pub(super) fn declared(matches: &ArgMatches, registry: &Registry) -> clap::error
 }
 
 fn keys_of(file: &str) -> clap::error::Result<Value> {
-    let wrong = |why: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{file}: {why}\n"));
+    let wrong = |why: String| {
+        clap::Error::raw(ErrorKind::ValueValidation, format!("the keyring {file} cannot be used: {why}\n"))
+    };
     let bytes = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
     Ok(Value::String(armored_keys(&bytes).map_err(|error| wrong(error.to_string()))?))
 }

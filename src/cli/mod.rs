@@ -71,7 +71,8 @@ pub enum Command {
     /// Make, import and export signing keys.
     #[command(subcommand)]
     Key(key::Command),
-    /// Print what a host puts into /etc/apt/sources.list.d to use a date, or the live state.
+    /// Print what a host puts into /etc/apt/sources.list.d to use a date, or the live state. If the distribution does
+    /// not serve that, another one of its repository is taken that does.
     Pin(distribution::Pin),
     /// Check that everything that is referred to exists and has the right hash.
     Verify(Verify),

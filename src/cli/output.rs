@@ -96,9 +96,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Core(Core::NotFound { what: "content", .. }) => {
             "`debpoint content list` shows what there is".into()
         }
-        Error::Core(Core::NotFound { what, .. }) if what.starts_with("checkpoint") => {
-            "`debpoint checkpoint list` shows what there is".into()
-        }
+        Error::Core(Core::NoCheckpoint(_)) => "`debpoint checkpoint list` shows what there is".into(),
         Error::Core(error) if error.kind() == Kind::AlreadyExists => "choose another name".into(),
         Error::Core(Core::Io { source, .. })
             if matches!(

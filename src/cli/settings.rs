@@ -25,15 +25,18 @@ fn typed(path: &[&str], value: &str, kind: &OptionsType) -> Value {
         return Value::Null;
     }
     let text = Value::String(value.to_owned());
-    let fits = |value: &Value| {
+    let refused = |value: &Value| {
         let mut alone = Map::new();
         insert(&mut alone, path, value.clone());
-        kind.check("options", &Value::Object(alone)).is_ok()
+        kind.check("options", &Value::Object(alone)).err().map(|error| error.to_string())
     };
     let words = || Value::Array(value.split(',').map(|word| Value::String(word.trim().to_owned())).collect());
     let json = serde_json::from_str::<Value>(value).ok();
-    let candidates = [Some(text.clone()), json, Some(words())];
-    candidates.into_iter().flatten().find(fits).unwrap_or(text)
+    let candidates: Vec<Value> = [Some(text.clone()), json, Some(words())].into_iter().flatten().collect();
+    let fitting = candidates.iter().find(|value| refused(value).is_none());
+    // If none will do, the one that is of the right type says best what is wrong.
+    let typed = |value: &&Value| refused(value).is_some_and(|error| !error.contains("invalid type"));
+    fitting.or_else(|| candidates.iter().find(typed)).cloned().unwrap_or(text)
 }
 
 fn insert(options: &mut Map<String, Value>, path: &[&str], value: Value) {

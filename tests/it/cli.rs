@@ -38,6 +38,11 @@ fn what_is_not_a_package_is_refused_in_a_sentence_and_changes_nothing() {
         ("source.deb", control("Package: x1\nSource: ../../x\nVersion: 1\nArchitecture: all\n")),
         ("architecture.deb", control("Package: x1\nVersion: 1\nArchitecture: a/b\n")),
         ("nul.deb", control("Package: x1\nVersion: 1\nArchitecture: all\nDescription: a\0b\n")),
+        ("wildcard.deb", control("Package: x1\nVersion: 1\nArchitecture: linux-any\n")),
+        (
+            "huge.deb",
+            control(&format!("Package: x1\nVersion: 1\nArchitecture: all\nX: {}\n", "x".repeat(2_000_000))),
+        ),
         ("forged.deb", control("Package: x1\nVersion: 1\nArchitecture: all\nFilename: pool/evil.deb\n")),
     ];
     let before = debpoint.json(&["content", "list", "vendor"]);
@@ -95,6 +100,10 @@ fn names_that_do_not_exist_or_cannot_be_are_refused() {
         (&["repository", "create", "x", "--type", "deb", "--set", "nonsense=1"], "nonsense"),
         (&["repository", "create", "x", "--type", "deb", "--set", "origin"], "KEY=VALUE"),
         (&["repository", "update", "vendor", "--set", "origin=a\nb"], "one line"),
+        (&["repository", "update", "vendor", "--set", "suites.x=Foo,bar"], "expected a map"),
+        (&["repository", "update", "vendor", "--set", "architectures=amd64,all"], "not the architecture"),
+        (&["content", "add", "vendor", &file, "--component", "by-hash"], "a name of metadata"),
+        (&["content", "add", "vendor", &file, "--component", "InRelease"], "a name of metadata"),
         (
             &["distribution", "create", "vendor-live", "--base-path", "x", "--repository", "vendor"],
             "exists already",
@@ -265,4 +274,30 @@ fn the_reference_of_commands_is_what_help_says() {
     }
     drop(debpoint);
     expect_test::expect_file![project().join("docs/cli.md")].assert_eq(&reference);
+}
+
+#[test]
+fn places_that_would_share_a_directory_are_not_published() {
+    let debpoint = Debpoint::new();
+    let file = vendor(&debpoint);
+    debpoint.ok(&["content", "add", "vendor", &file, "--suite", "stable", "--component", "updates/main"]);
+    debpoint.publish("vendor", false);
+    debpoint.ok(&["content", "add", "vendor", &file, "--suite", "stable/updates", "--component", "main"]);
+    let said = debpoint.refused(&["publish", "vendor"]);
+    assert!(said.contains("'stable updates/main' and 'stable/updates main'"), "{said}");
+    debpoint.ok(&["content", "remove", "vendor", "hello", "--place", "stable/updates main"]);
+    debpoint.publish("vendor", false);
+}
+
+#[test]
+fn a_store_that_is_gone_is_not_replaced_by_an_empty_one() {
+    let debpoint = Debpoint::new();
+    vendor(&debpoint);
+    let (store, aside) = (debpoint.data().join("store"), debpoint.data().join("aside"));
+    std::fs::rename(&store, &aside).unwrap();
+    assert!(
+        debpoint.refused(&["content", "list", "vendor"]).contains("is not there, although the catalog is")
+    );
+    std::fs::rename(&aside, &store).unwrap();
+    debpoint.ok(&["verify"]);
 }

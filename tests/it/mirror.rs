@@ -255,6 +255,10 @@ fn an_upstream_that_goes_back_in_time_expires_or_is_renamed_is_refused() {
     mirror.refused("older than the one of");
     assert_eq!(mirror.debpoint.json(&["sync", "mirror", "--accept-change"])["added"], 0);
     mirror.archive.date += 1200;
+    mirror.archive.date += 3 * 3600;
+    mirror.archive.publish(&mirror.upstream);
+    mirror.refused("in the future");
+    mirror.archive.date -= 3 * 3600;
     mirror.archive.valid_until = Some(mirror.archive.date);
     mirror.archive.publish(&mirror.upstream);
     mirror.refused("has expired");
@@ -286,6 +290,11 @@ fn hostile_metadata_is_refused_though_it_is_signed() {
         ("Architecture: amd64", "Architecture: amd64\nSize: x", "Size"),
         ("SHA256: ", "SHA256: 00", "SHA-256"),
         ("Filename: ", "Nofilename: ", "no Filename"),
+        ("Filename: pool/main/t/tool/tool_1.0.deb", "Filename: archive-key.asc", "a place of metadata"),
+        ("Filename: pool/", "Filename: dists/", "a place of metadata"),
+        ("Size: ", "Size: 9999999999", "its Size"),
+        ("X-Unknown: kept", "X-Unknown: a\n \t\n Package: b", "white space"),
+        ("X-Unknown: kept", "X-Unknown: a\u{b}", "control character"),
     ] {
         tamper(&mut mirror, from, to);
         mirror.refused(words);
@@ -507,4 +516,36 @@ fn the_real_archive_of_this_machine_verifies_and_syncs() {
         asked.last().unwrap().ends_with("/binary-amd64/Packages"),
         "the last of all compressions: {asked:?}"
     );
+}
+
+#[test]
+fn a_remote_that_lies_does_not_keep_others_from_their_files() {
+    let mirror = Mirror::new(&["--policy", "on_demand"]);
+    let (liar, mut archive) = (Upstream::default(), Archive::new());
+    archive.add("tool", "1.0", deb_with("tool", "1.0", "amd64", ""));
+    archive.publish(&liar);
+    let path = archive.packages.keys().next().unwrap().clone();
+    liar.set(&format!("/{path}"), b"something else");
+    let url = liar.start();
+    let key = mirror.debpoint.file("liar.asc", archive.key());
+    let create = [
+        "remote",
+        "create",
+        "liar",
+        "--type",
+        "deb",
+        "--url",
+        &url,
+        "--keyring",
+        &key,
+        "--policy",
+        "on_demand",
+    ];
+    // The liar comes first.
+    mirror.debpoint.ok(&[&create[..], &["--suite", "bookworm"]].concat());
+    mirror.debpoint.ok(&["repository", "create", "other", "--type", "deb", "--remote", "liar"]);
+    mirror.debpoint.ok(&["sync", "other"]);
+    mirror.sync();
+    assert!(mirror.debpoint.ok(&["fetch", "mirror"]).starts_with("3 files fetched"));
+    mirror.debpoint.ok(&["verify"]);
 }

@@ -39,6 +39,9 @@ pub enum Error {
         /// The name that was asked for.
         name: String,
     },
+    /// There is no checkpoint at or before a time.
+    #[error("there is no checkpoint at or before {0}")]
+    NoCheckpoint(String),
     /// A `what` of that name exists.
     #[error("a {what} named '{name}' exists already")]
     AlreadyExists {
@@ -107,7 +110,7 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::NotFound { .. } => Kind::NotFound,
+            Error::NotFound { .. } | Error::NoCheckpoint(_) => Kind::NotFound,
             Error::AlreadyExists { .. } => Kind::AlreadyExists,
             Error::Invalid(_) => Kind::Invalid,
             Error::Conflict(_) => Kind::Conflict,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use checkpoint_core::{Error, Result};
+use checkpoint_core::Error;
 use debian_format::name;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The suite of an upload that names none.
 pub(crate) const DEFAULT_SUITE: &str = "stable";
@@ -28,7 +28,18 @@ pub(crate) struct RepositoryOptions {
     /// Architectures that are published even while no package is for them.
     pub(crate) architectures: Vec<ArchitectureName>,
     /// Fields of each suite's Release, by the suite's name; a suite that stands here is published even if empty.
+    #[serde(deserialize_with = "tables")]
     pub(crate) suites: BTreeMap<SuiteName, SuiteOptions>,
+}
+
+/// Tables only: serde would also take a sequence for a struct, field by field.
+fn tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<SuiteName, SuiteOptions>, D::Error> {
+    let tables: BTreeMap<SuiteName, Map<String, Value>> = BTreeMap::deserialize(deserializer)?;
+    let suite = |(name, table)| {
+        let options = SuiteOptions::deserialize(Value::Object(table)).map_err(serde::de::Error::custom)?;
+        Ok((name, options))
+    };
+    tables.into_iter().map(suite).collect()
 }
 
 /// Options of one suite. What is not set is as for the repository.
@@ -103,8 +114,29 @@ pub(crate) struct UploadOptions {
 }
 
 /// Reads options that were checked when they were stored.
-pub(crate) fn parse<T: DeserializeOwned>(options: &Value) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(options: &Value) -> checkpoint_core::Result<T> {
     T::deserialize(options).map_err(|error| Error::Invalid(format!("bad options: {error}")))
+}
+
+/// Refuses names that would stand where metadata stands.
+fn check_directory(text: &str, named: debian_format::Result<&str>) -> Result<(), String> {
+    named.map_err(|error| error.to_string())?;
+    let taken = ["by-hash", "InRelease", "Release", "Release.gpg"];
+    match text.split('/').find(|segment| taken.contains(segment)) {
+        Some(segment) => Err(format!("'{text}' cannot be a name: '{segment}' is a name of metadata")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what is not the architecture of a machine: wildcards (Debian Policy section 11.1.1), sources, and, unless
+/// it is said, all.
+pub(crate) fn check_architecture(text: &str, or_all: bool) -> Result<(), String> {
+    name::architecture(text).map_err(|error| error.to_string())?;
+    let wildcard = text.split('-').any(|part| part == "any");
+    match wildcard || text == "source" || (text == "all" && !or_all) {
+        true => Err(format!("'{text}' is not the architecture of a machine")),
+        false => Ok(()),
+    }
 }
 
 macro_rules! checked_text {
@@ -121,9 +153,9 @@ macro_rules! checked_text {
         }
 
         impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                let check: fn(&str) -> std::result::Result<(), String> = $check;
+                let check: fn(&str) -> Result<(), String> = $check;
                 check(&text).map_err(serde::de::Error::custom)?;
                 Ok($name(text))
             }
@@ -133,15 +165,15 @@ macro_rules! checked_text {
 
 checked_text! {
     /// The name of a suite.
-    SuiteName, |text| name::suite(text).map(drop).map_err(|error| error.to_string())
+    SuiteName, |text| check_directory(text, name::suite(text))
 }
 checked_text! {
     /// The name of a component.
-    ComponentName, |text| name::component(text).map(drop).map_err(|error| error.to_string())
+    ComponentName, |text| check_directory(text, name::component(text))
 }
 checked_text! {
     /// The name of an architecture.
-    ArchitectureName, |text| name::architecture(text).map(drop).map_err(|error| error.to_string())
+    ArchitectureName, |text| check_architecture(text, false)
 }
 checked_text! {
     /// The value of a field of Release: one line, not empty.

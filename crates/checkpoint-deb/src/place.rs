@@ -68,6 +68,7 @@ pub(crate) fn suites(
             Some((_, architecture)) => drop(suite.architectures.insert(architecture.to_owned())),
         }
     }
+    check_directories(&suites)?;
     for suite in suites.values_mut() {
         suite.architectures.extend(options.architectures.iter().map(|name| name.as_str().to_owned()));
         suite.architectures.remove("all");
@@ -79,4 +80,20 @@ pub(crate) fn suites(
         }
     }
     Ok(suites)
+}
+
+/// Suite `stable` with component `updates/main` would stand where `main` of suite `stable/updates` stands.
+fn check_directories(suites: &BTreeMap<String, Suite>) -> Result<()> {
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    for (name, suite) in suites {
+        for component in &suite.components {
+            let place = join(name, component);
+            if let Some(other) = taken.insert(format!("{name}/{component}"), place.clone()) {
+                return Err(Error::Conflict(format!(
+                    "'{other}' and '{place}' would be published in one directory: remove what stands in one of them"
+                )));
+            }
+        }
+    }
+    Ok(())
 }

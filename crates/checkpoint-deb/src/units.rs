@@ -30,6 +30,8 @@ pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
         digests.size, digests.md5, digests.sha256
     );
     body.extend_from_slice(index_fields.as_bytes());
+    check_stanza(&body).map_err(Error::Invalid)?;
+    options::check_architecture(deb.control.architecture(), true).map_err(Error::Invalid)?;
     let control = &deb.control;
     let unit = NewUnit {
         content_type: PACKAGE,
@@ -38,6 +40,25 @@ pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
         artifacts: vec![UnitArtifact { path: path.parse()?, sha256: digests.sha256, size: digests.size }],
     };
     Ok(Placed { place: place::join(suite, component), unit })
+}
+
+/// The largest stanza that is published, in bytes. One of a few megabytes breaks apt's cache for the whole suite; the
+/// largest of Debian has some tens of thousands.
+const MAX_STANZA: usize = 1 << 20;
+
+/// Refuses what would not stay one stanza in an index, or would make the index unusable; says why.
+pub(crate) fn check_stanza(stanza: &[u8]) -> Result<(), String> {
+    if stanza.len() > MAX_STANZA {
+        return Err(format!("its stanza has more than {MAX_STANZA} bytes, which apt cannot take"));
+    }
+    let mut lines = stanza.strip_suffix(b"\n").unwrap_or(stanza).split(|byte| *byte == b'\n');
+    if lines.any(|line| line.iter().all(u8::is_ascii_whitespace)) {
+        return Err("its stanza has a line of nothing but white space".into());
+    }
+    match stanza.iter().find(|byte| byte.is_ascii_control() && !b"\n\t".contains(byte)) {
+        Some(byte) => Err(format!("its stanza has the control character {byte:#04x}")),
+        None => Ok(()),
+    }
 }
 
 /// Where Debian would put the file: `pool/main/h/hello/hello_2.10-3_amd64.deb`, `pool/main/libh/libhello/…`.

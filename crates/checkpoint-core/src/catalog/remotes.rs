@@ -85,18 +85,24 @@ impl Catalog {
         rows.and_then(|rows| rows.iter().map(found).collect()).map_err(Error::db("find where to fetch"))
     }
 
-    /// The files of a version that are not held, each with one place where it can be fetched.
-    pub async fn missing_artifacts(&self, repository: Id, version: i64) -> Result<Vec<RemoteArtifact>> {
-        let sql = "SELECT r.sha256, MIN(r.size), MIN(r.remote), MIN(r.url) FROM version_unit v \
+    /// The files of a version that are not held, each with all places where it can be fetched: those of the
+    /// repository's own remotes first.
+    pub async fn missing_artifacts(&self, repository: Id, version: i64) -> Result<Vec<Vec<RemoteArtifact>>> {
+        let sql = "SELECT DISTINCT r.sha256, a.size, r.remote, r.url, \
+             CASE WHEN EXISTS (SELECT 1 FROM repository_remote o WHERE o.repository = $1 AND o.remote = r.remote) \
+             THEN 0 ELSE 1 END AS foreign_remote FROM version_unit v \
              JOIN unit_artifact a ON a.unit = v.unit JOIN remote_artifact r ON r.sha256 = a.sha256 \
              WHERE v.repository = $1 AND v.added_in <= $2 AND (v.removed_in IS NULL OR v.removed_in > $2) \
-             AND NOT EXISTS (SELECT 1 FROM artifact x WHERE x.sha256 = a.sha256) GROUP BY r.sha256";
+             AND NOT EXISTS (SELECT 1 FROM artifact x WHERE x.sha256 = a.sha256) \
+             ORDER BY r.sha256, foreign_remote, r.remote, r.url";
         let rows = sqlx::query(sql).bind(repository).bind(version).fetch_all(&self.pool).await;
         let found = |row: &AnyRow| {
-            let (size, remote) = (row.integer(1)? as u64, row.integer(2)?);
-            Ok(RemoteArtifact { sha256: row.sha256(0)?, size, remote, url: row.text(3)? })
+            let (sha256, size) = (row.sha256(0)?, row.integer(1)? as u64);
+            Ok(RemoteArtifact { sha256, size, remote: row.integer(2)?, url: row.text(3)? })
         };
-        rows.and_then(|rows| rows.iter().map(found).collect()).map_err(Error::db("find what is missing"))
+        let found = rows.and_then(|rows| rows.iter().map(found).collect::<sqlx::Result<Vec<_>>>());
+        let found = found.map_err(Error::db("find what is missing"))?;
+        Ok(found.chunk_by(|one, next| one.sha256 == next.sha256).map(<[_]>::to_vec).collect())
     }
 
     /// What the last sync of a repository from a remote remembered.

@@ -105,10 +105,7 @@ impl Engine {
             .into_iter()
             .rev()
             .find(|publication| publication.checkpoint && publication.time <= time);
-        found.ok_or_else(|| Error::NotFound {
-            what: "checkpoint at or before that time",
-            name: time.to_string(),
-        })
+        found.ok_or_else(|| Error::NoCheckpoint(time.to_string()))
     }
 
     /// Rules out that a publication gets a time up to `time`, which has come, because `time` is about to be

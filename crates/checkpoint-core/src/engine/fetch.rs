@@ -28,8 +28,12 @@ const MAX_REDIRECTS: usize = 5;
 const ATTEMPTS: u32 = 6;
 /// The wait before the second attempt; it doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// The longest that an upstream can make us wait with `Retry-After`.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest that an upstream can make us wait with `Retry-After`, as in apt.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// After this time an attempt must have had a rate of ...
+const RATE_AFTER: Duration = Duration::from_secs(30);
+/// ... this many bytes a second; less is as good as silence.
+const LEAST_RATE: u64 = 512;
 
 /// Fetches over HTTP and HTTPS, keeping connections alive.
 pub(super) struct HttpFetcher {
@@ -139,7 +143,7 @@ impl HttpFetcher {
                 return Err(Error::Fetch { url: url.to_string(), reason, missing });
             }
         }
-        transfer.receive(url, answer).await
+        transfer.receive(url, answer, &*self.clock).await
     }
 }
 
@@ -217,7 +221,8 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    async fn receive(&mut self, url: &Url, mut answer: Response) -> Result<Attempted> {
+    async fn receive(&mut self, url: &Url, mut answer: Response, clock: &dyn Clock) -> Result<Attempted> {
+        let (begun, size_before) = (clock.now(), self.size);
         let most = self.expected.size.unwrap_or(self.expected.limit).min(self.expected.limit);
         loop {
             match answer.chunk().await {
@@ -230,6 +235,12 @@ impl<'a> Transfer<'a> {
                     let written = self.file.write_all(&piece).and_then(|()| self.file.flush());
                     written.map_err(Error::io("write", self.file.path()))?;
                     self.observer.received(self.size);
+                    let passed = clock.now().duration_since(begun).unwrap_or_default();
+                    if passed > RATE_AFTER && self.size - size_before < LEAST_RATE * passed.as_secs() {
+                        return Ok(Attempted::broken(format!(
+                            "it comes at less than {LEAST_RATE} bytes a second"
+                        )));
+                    }
                 }
                 Ok(None) => return Ok(Attempted::Done),
                 Err(error) => return Ok(Attempted::broken(root_cause(&error))),

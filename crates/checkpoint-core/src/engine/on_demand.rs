@@ -27,6 +27,8 @@ use crate::progress::Progress;
 
 /// How long the failure to fetch a file is the answer to whoever asks next.
 const FAILURE_HOLDS: Duration = Duration::from_secs(5);
+/// How long a URL that has failed is the last one that is tried.
+const DISTRUST_HOLDS: Duration = Duration::from_secs(600);
 /// How much of a transfer is read at once.
 const PIECE: u64 = 256 << 10;
 /// How many files `fetch` has in flight.
@@ -47,6 +49,8 @@ pub struct OnDemand {
     failed: Cache<Sha256, (String, String)>,
     /// What has arrived since its path was looked up.
     held: Cache<Sha256, ()>,
+    /// URLs that gave something else than they should; others are tried before them.
+    distrusted: Cache<String, ()>,
 }
 
 /// A transfer that can be read while it goes on.
@@ -68,7 +72,8 @@ impl OnDemand {
     /// Fetches for what `engine` has.
     pub fn new(engine: Engine) -> OnDemand {
         let failed = Cache::builder().max_capacity(10_000).time_to_live(FAILURE_HOLDS).build();
-        OnDemand { engine, going_on: Arc::default(), failed, held: Cache::new(1_000_000) }
+        let distrusted = Cache::builder().max_capacity(10_000).time_to_live(DISTRUST_HOLDS).build();
+        OnDemand { engine, going_on: Arc::default(), failed, held: Cache::new(1_000_000), distrusted }
     }
 
     /// Finds the bytes of a file that was not held when it was last looked up, and begins to fetch them if nobody
@@ -84,7 +89,8 @@ impl OnDemand {
             self.held.insert(sha256, ());
             return Ok(ByteSource::Held);
         }
-        let sources = self.engine.catalog.remote_artifacts(&sha256).await?;
+        let mut sources = self.engine.catalog.remote_artifacts(&sha256).await?;
+        sources.sort_by_key(|source| self.distrusted.contains_key(&source.url));
         let incoming = self.join(sha256, size, sources)?;
         incoming.begun().await.inspect_err(|error| {
             if let Error::Fetch { url, reason, .. } = error {
@@ -104,11 +110,17 @@ impl OnDemand {
         let (sender, state) = watch::channel(State::default());
         let incoming = Incoming { size, state };
         going_on.insert(sha256, incoming.clone());
-        let (engine, all) = (self.engine.clone(), self.going_on.clone());
+        let (engine, all, distrusted) = (self.engine.clone(), self.going_on.clone(), self.distrusted.clone());
         tokio::spawn(async move {
+            // What the unit says of the size counts, not what some remote says.
+            let sources: Vec<_> =
+                sources.into_iter().map(|source| RemoteArtifact { size, ..source }).collect();
             let end = transfer(&engine, &fetcher, &sources, &sender).await;
             if let Err(error) = &end {
                 tracing::warn!("cannot fetch {sha256} on demand: {error}");
+                if let Error::Fetch { url, .. } = error {
+                    distrusted.insert(url.clone(), ());
+                }
             }
             sender.send_modify(|state| state.end = Some(end.map_err(parts)));
             all.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256);
@@ -231,9 +243,18 @@ impl Engine {
         let missing = self.catalog.missing_artifacts(repository.id, repository.latest_version).await?;
         let fetcher = HttpFetcher::new(self.store.staging(), self.clock.clone())?;
         progress.begin("fetching", Some(missing.len() as u64));
-        let fetch = |source: RemoteArtifact| {
+        let fetch = |sources: Vec<RemoteArtifact>| {
             let fetcher = &fetcher;
-            async move { fetcher.fetch(&source.url, expected(&source)).await }
+            async move {
+                let mut last = None;
+                for source in sources {
+                    match fetcher.fetch(&source.url, expected(&source)).await {
+                        Ok(staged) => return Ok(staged),
+                        Err(error) => last = last.or(Some(error)),
+                    }
+                }
+                Err(last.unwrap_or_else(|| Error::Internal("a file can be fetched from nowhere".into())))
+            }
         };
         let mut transfers =
             futures_util::stream::iter(missing.into_iter().map(fetch)).buffer_unordered(PARALLEL);

@@ -16,7 +16,7 @@ use crate::options::{self, RepositoryOptions};
 use crate::place;
 
 /// Where the public keys are, at the root of the publication.
-const KEYS: &str = "archive-key.asc";
+pub(crate) const KEYS: &str = "archive-key.asc";
 
 /// Writes the indices; the Release files follow once the time is known.
 pub(crate) fn publish(job: PublishJob<'_>) -> Result<Seal> {

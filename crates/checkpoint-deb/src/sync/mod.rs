@@ -35,7 +35,7 @@ pub(crate) async fn sync(mut job: SyncJob<'_>) -> Result<()> {
     let options: RemoteOptions = options::parse(job.options)?;
     if options.keyring.is_none() && !options.allow_unsigned {
         return Err(Error::Invalid(
-            "the remote has no keyring: nothing from it can be trusted unless allow_unsigned is set".into(),
+            "the remote has no keyring: nothing from it can be trusted unless it was created with --allow-unsigned".into(),
         ));
     }
     if options.suite.is_empty() {

@@ -17,10 +17,13 @@ use futures_util::StreamExt as _;
 
 use super::indices::{Fetched, Index, Lists};
 use crate::place;
-use crate::units::{PACKAGE, SOURCE_PACKAGE};
+use crate::publish::KEYS;
+use crate::units::{PACKAGE, SOURCE_PACKAGE, check_stanza};
 
 /// How many packages are fetched at once.
 const PARALLEL: usize = 16;
+/// The largest file that is believed to exist, in bytes.
+const MAX_SIZE: u64 = 1 << 40;
 /// How many broken files an error names.
 const NAMED: usize = 5;
 
@@ -114,6 +117,7 @@ impl<'a> Fields<'a> {
         let package = stanza.get_str("Package").unwrap_or_default();
         name::package(package).map_err(|error| error.to_string())?;
         let fields = Fields { stanza, package, version: "" };
+        check_stanza(stanza.raw()).map_err(|error| fields.wrong(error))?;
         let version = fields.get("Version")?;
         Version::parse(version).map_err(|error| fields.wrong(error))?;
         Ok(Fields { version, ..fields })
@@ -130,9 +134,13 @@ impl<'a> Fields<'a> {
 
     fn file(&self, path: &str, size: &str, sha256: &str) -> Result<UnitArtifact, String> {
         let path = name::safe_path(path).map_err(|error| self.wrong(error))?;
+        if path.starts_with("dists/") || path == KEYS {
+            return Err(self.wrong(format!("'{path}' is a place of metadata")));
+        }
+        let size = size.parse().ok().filter(|size| *size <= MAX_SIZE);
         Ok(UnitArtifact {
             path: path.parse().map_err(|error: Error| self.wrong(error))?,
-            size: size.parse().map_err(|_| self.wrong("its Size is no number"))?,
+            size: size.ok_or_else(|| self.wrong("its Size is not one that a package can have"))?,
             sha256: sha256.parse().map_err(|error: Error| self.wrong(error))?,
         })
     }

@@ -14,6 +14,9 @@ use crate::options::{RemoteOptions, SuiteName};
 /// The most that apt reads of a Release file, in bytes (Acquire::MaxReleaseFileSize).
 const MAX_RELEASE: u64 = 10_000_000;
 
+/// How far upstream's clock may be ahead of ours, in seconds. A date far ahead would make all later ones look old.
+const MAX_AHEAD: i64 = 3600;
+
 /// What was seen of a suite's Release. Without it anybody between us and upstream could turn back the time.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct Known {
@@ -103,6 +106,9 @@ fn check_history(job: &SyncJob<'_>, url: &str, release: &Release, known: &Known)
     if release.date < known.date {
         let (new, old) = (date(release.date).for_people(), date(known.date).for_people());
         return refuse(format!("is of {new}, older than the one of {old} that was seen before"));
+    }
+    if release.date > job.now.unix() + MAX_AHEAD {
+        return refuse(format!("is of {}, which is in the future", date(release.date).for_people()));
     }
     if let Some(until) = release.valid_until.filter(|until| *until < job.now.unix()) {
         return refuse(format!("has expired at {}", date(until).for_people()));
