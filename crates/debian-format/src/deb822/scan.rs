@@ -265,27 +265,4 @@ mod tests {
             let _ = Stanza::new(index.as_bytes()).fields().count();
         }
     }
-
-    /// Not a test of speed, which depends on the machine, but the way to measure it:
-    /// `cargo test --release -p debian-format -- --ignored --nocapture speed`.
-    #[test]
-    #[ignore]
-    fn speed_of_the_scanner() {
-        let index = real_indices().unwrap().concat();
-        let report = |what: &str, started: std::time::Instant, count: usize| {
-            println!("{what}: {count} in {:?} for {} bytes", started.elapsed(), index.len());
-        };
-        let started = std::time::Instant::now();
-        report("stanzas", started, stanzas(&index).count());
-        let started = std::time::Instant::now();
-        report("SHA256 of each stanza", started, stanzas(&index).filter_map(|s| s.get("SHA256")).count());
-        let started = std::time::Instant::now();
-        report("all fields", started, stanzas(&index).flat_map(|s| s.fields()).count());
-        let (started, mut count) = (std::time::Instant::now(), 0);
-        let mut reader = StanzaReader::new(BufReader::with_capacity(65536, &index[..]));
-        while reader.next_stanza().unwrap().is_some() {
-            count += 1;
-        }
-        report("StanzaReader", started, count);
-    }
 }
