@@ -549,3 +549,16 @@ fn a_remote_that_lies_does_not_keep_others_from_their_files() {
     assert!(mirror.debpoint.ok(&["fetch", "mirror"]).starts_with("3 files fetched"));
     mirror.debpoint.ok(&["verify"]);
 }
+
+#[test]
+fn a_release_that_differs_in_its_date_only_is_remembered_too() {
+    let mut mirror = Mirror::new(&[]);
+    mirror.sync();
+    mirror.archive.date += 600;
+    mirror.archive.publish(&mirror.upstream);
+    let synced = mirror.sync();
+    assert_eq!((synced["version"].as_i64(), synced["added"].as_i64()), (Some(1), Some(0)));
+    mirror.archive.date -= 300;
+    mirror.archive.publish(&mirror.upstream);
+    mirror.refused("older than the one of");
+}

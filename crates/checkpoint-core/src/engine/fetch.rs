@@ -57,17 +57,6 @@ pub(super) trait Observer: Sync {
     fn received(&self, size: u64);
 }
 
-/// Nobody reads along.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn begun(&self, _: &Path) -> Result<()> {
-        Ok(())
-    }
-
-    fn received(&self, _: u64) {}
-}
-
 impl HttpFetcher {
     pub(super) fn new(staging: &Staging, clock: Arc<dyn Clock>) -> Result<HttpFetcher> {
         let client = reqwest::Client::builder()
@@ -89,7 +78,7 @@ impl HttpFetcher {
         url: &str,
         known: &Validators,
         expected: Expected,
-        observer: &'a dyn Observer,
+        observer: Option<&'a dyn Observer>,
     ) -> Result<Option<Transfer<'a>>> {
         let parsed = Url::parse(url).map_err(|error| Error::fetch(url, error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") {
@@ -171,13 +160,20 @@ struct Transfer<'a> {
     size: u64,
     validators: Validators,
     expected: Expected,
-    observer: &'a dyn Observer,
+    /// Who reads along, if anybody does.
+    observer: Option<&'a dyn Observer>,
 }
 
 impl<'a> Transfer<'a> {
-    fn new(staging: &Staging, expected: Expected, observer: &'a dyn Observer) -> Result<Transfer<'a>> {
+    fn new(
+        staging: &Staging,
+        expected: Expected,
+        observer: Option<&'a dyn Observer>,
+    ) -> Result<Transfer<'a>> {
         let file = staging.create()?;
-        observer.begun(file.path())?;
+        if let Some(observer) = observer {
+            observer.begun(file.path())?;
+        }
         Ok(Transfer { file, size: 0, validators: Validators::default(), expected, observer })
     }
 
@@ -232,9 +228,11 @@ impl<'a> Transfer<'a> {
                         let reason = format!("it has more than the {most} bytes that were to be expected");
                         return Err(Error::fetch(url.as_str(), reason));
                     }
-                    let written = self.file.write_all(&piece).and_then(|()| self.file.flush());
-                    written.map_err(Error::io("write", self.file.path()))?;
-                    self.observer.received(self.size);
+                    self.file.write_all(&piece).map_err(Error::io("write", self.file.path()))?;
+                    if let Some(observer) = self.observer {
+                        self.file.flush().map_err(Error::io("write", self.file.path()))?;
+                        observer.received(self.size);
+                    }
                     let passed = clock.now().duration_since(begun).unwrap_or_default();
                     if passed > RATE_AFTER && self.size - size_before < LEAST_RATE * passed.as_secs() {
                         return Ok(Attempted::broken(format!(
@@ -255,7 +253,7 @@ impl HttpFetcher {
         &self,
         url: &str,
         expected: Expected,
-        observer: &dyn Observer,
+        observer: Option<&dyn Observer>,
     ) -> Result<Staged> {
         let transfer = self.transfer(url, &Validators::default(), expected, observer).await?;
         let unasked =
@@ -277,7 +275,7 @@ impl HttpFetcher {
 #[async_trait]
 impl Fetcher for HttpFetcher {
     async fn fetch(&self, url: &str, expected: Expected) -> Result<Staged> {
-        self.fetch_observed(url, expected, &Nobody).await
+        self.fetch_observed(url, expected, None).await
     }
 
     async fn fetch_changed(
@@ -287,7 +285,7 @@ impl Fetcher for HttpFetcher {
         limit: u64,
     ) -> Result<Option<(Staged, Validators)>> {
         let expected = Expected { limit, ..Expected::default() };
-        match self.transfer(url, known, expected, &Nobody).await? {
+        match self.transfer(url, known, expected, None).await? {
             Some(transfer) => Ok(Some((transfer.file.finish()?, transfer.validators))),
             None => Ok(None),
         }

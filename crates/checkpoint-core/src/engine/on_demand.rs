@@ -139,7 +139,7 @@ async fn transfer(
     let mut last = Error::Corrupt("the file is neither held nor known to be anywhere else".into());
     for source in sources {
         let expected = expected(source);
-        match fetcher.fetch_observed(&source.url, expected, &Broadcast(state)).await {
+        match fetcher.fetch_observed(&source.url, expected, Some(&Broadcast(state))).await {
             Ok(staged) => return engine.keep(staged).await,
             Err(error) => last = error,
         }

@@ -162,7 +162,7 @@ impl<'a> Sink<'a> {
 
     /// Makes the new version, and remembers what the plugin wants to know next time.
     async fn finish(self, repository: &Repository, mode: SyncMode) -> Result<Synced> {
-        let unchanged = self.units.is_empty() && self.claimed.is_empty();
+        let unchanged = self.units.is_empty() && self.claimed.is_empty() && self.remembered.is_empty();
         let modified = if unchanged {
             let version = self.engine.repository(&repository.name).await?.latest_version;
             Modified { version, added: 0, removed: 0 }

@@ -67,7 +67,10 @@ async fn sync_suite(
     found: &mut packages::Found,
 ) -> Result<()> {
     let state_name = format!("suite {}", suite.as_str());
-    let state = job.sink.recall(&state_name).and_then(|value| State::deserialize(value).ok());
+    let state = job.sink.recall(&state_name).map(State::deserialize).transpose();
+    let state = state.map_err(|error| {
+        Error::Corrupt(format!("what is known of '{state_name}' cannot be read: {error}"))
+    })?;
     // What the trust in an upstream rests on counts whatever the options are; what may be skipped does not.
     let mut state = state.unwrap_or_default();
     if state.options != *job.options {
