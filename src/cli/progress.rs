@@ -46,25 +46,36 @@ impl State {
     }
 }
 
-impl Progress for Bars {
-    fn begin(&self, stage: &str, steps: Option<u64>) {
-        let template = match steps {
-            Some(_) => "{msg} {bar:30} {pos}/{len} {per_sec} {eta}",
-            None => "{spinner} {msg} {pos} {elapsed}",
-        };
+impl Bars {
+    fn show(&self, template: &str, stage: &str, length: Option<u64>) {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.with(|state| {
             state.bar.finish_and_clear();
-            let bar = ProgressBar::with_draw_target(steps, ProgressDrawTarget::hidden());
+            let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
             bar.set_style(style);
             bar.set_message(stage.to_owned());
             state.bar = bar;
             // A stage without steps never reports, so its bar comes at once; it is gone when the stage is.
-            if steps.is_none() && output::is_watched() {
+            if length.is_none() && output::is_watched() {
                 state.bar.set_draw_target(ProgressDrawTarget::stderr());
                 state.bar.enable_steady_tick(PATIENCE);
             }
         });
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, stage: &str, steps: Option<u64>) {
+        let template = match steps {
+            Some(_) => "{msg} {bar:30} {pos}/{len} {per_sec} {eta}",
+            None => "{spinner} {msg} {elapsed}",
+        };
+        self.show(template, stage, steps);
+    }
+
+    fn begin_bytes(&self, stage: &str, bytes: u64) {
+        let template = "{msg} {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        self.show(template, stage, Some(bytes));
     }
 
     fn advance(&self, steps: u64) {

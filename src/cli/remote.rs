@@ -1,13 +1,14 @@
 //! `debpoint remote …` and `debpoint sync`.
 
-use checkpoint_core::engine::{SyncRequest, Synced};
-use checkpoint_core::model::Publication;
+use checkpoint_core::engine::{RemoteChange, SyncRequest, Synced};
+use checkpoint_core::model::{Publication, Remote};
 use checkpoint_core::name::Name;
 use checkpoint_core::plugin::SyncMode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::args;
 use super::content::sentence;
 use super::output::Output;
 use super::progress::Bars;
@@ -19,6 +20,12 @@ use crate::error::{Error, Result};
 pub enum Command {
     /// Create a remote.
     Create(Create),
+    /// Change a remote; what is not named stays, and an empty value sets an option back.
+    Update(Update),
+    /// Delete a remote.
+    Delete(Delete),
+    /// Show a remote without its secrets.
+    Show(Show),
     /// List remotes.
     List(List),
 }
@@ -34,6 +41,36 @@ pub struct Create {
     /// Where it is: for deb what stands before /dists/, for file the URL of its PULP_MANIFEST.
     #[arg(long)]
     url: String,
+}
+
+/// Options of `remote update`; those that plugins declare come on top.
+#[derive(Args)]
+pub struct Update {
+    /// The remote's name.
+    name: Name,
+    /// Where it is.
+    #[arg(long)]
+    url: Option<String>,
+}
+
+/// Options of `remote delete`.
+#[derive(Args)]
+pub struct Delete {
+    /// The remote's name.
+    name: Name,
+    /// Delete it even if a repository syncs from it, or files can be fetched from nowhere else.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Options of `remote show`.
+#[derive(Args)]
+pub struct Show {
+    /// The remote's name.
+    name: Name,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Options of `sync`.
@@ -87,22 +124,49 @@ impl Command {
     pub(super) async fn run(self, app: &App, declared: Map<String, Value>, output: &Output) -> Result<()> {
         match self {
             Command::Create(Create { name, plugin, url }) => {
-                app.engine.create_remote(&name, &plugin, &url, declared).await?;
+                app.engine.create_remote(&name, &plugin, change(Some(url), declared)).await?;
                 output.line(&format!("created remote '{name}'"))
+            }
+            Command::Update(Update { name, url }) => {
+                app.engine.update_remote(&name, change(url, declared)).await?;
+                output.line(&format!("changed remote '{name}'"))
+            }
+            Command::Delete(Delete { name, force }) => {
+                app.engine.delete_remote(&name, force).await?;
+                output.line(&format!("deleted remote '{name}'"))
+            }
+            Command::Show(Show { name, json }) => {
+                let remote = app.engine.remote(&name).await?;
+                if json { output.json(&remote) } else { show(&remote, output) }
             }
             Command::List(List { json }) => {
                 let remotes = app.engine.remotes().await?;
                 if json {
                     return output.json(&remotes);
                 }
-                let row = |remote: &checkpoint_core::model::Remote| {
-                    [remote.name.to_string(), remote.plugin.clone(), remote.url.clone()]
-                };
+                let row =
+                    |remote: &Remote| [remote.name.to_string(), remote.plugin.clone(), remote.url.clone()];
                 let rows: Vec<_> = remotes.iter().map(row).collect();
                 output.table(["NAME", "TYPE", "URL"], &rows)
             }
         }
     }
+}
+
+/// What flags and URL come to.
+fn change(url: Option<String>, mut declared: Map<String, Value>) -> RemoteChange {
+    let settings = args::remote_settings().pick(&declared);
+    declared.retain(|name, _| !settings.contains_key(name));
+    RemoteChange { url, options: declared, settings }
+}
+
+fn show(remote: &Remote, output: &Output) -> Result<()> {
+    let shown = serde_json::json!(remote);
+    output.line(&format!("name      {}", remote.name))?;
+    output.line(&format!("type      {}", remote.plugin))?;
+    output.line(&format!("url       {}", remote.url))?;
+    output.line(&format!("options   {}", shown["options"]))?;
+    output.line(&format!("settings  {}", shown["settings"]))
 }
 
 /// What became of one repository.

@@ -1,5 +1,6 @@
 //! From a request to an answer. docs/http.md says the same in words.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use checkpoint_core::Kind;
@@ -60,6 +61,7 @@ impl ContentServer {
         if path.chars().any(char::is_control) {
             return not_found("the path holds a control character");
         }
+        let path = without_dots(&path);
         match self.resolver.resolve(&path).await {
             Ok(Resolution::File(file)) => self.file(&file, &path, headers, head).await,
             Ok(Resolution::Directory(page)) => {
@@ -109,6 +111,14 @@ impl ContentServer {
         set(&mut answer, header::ACCEPT_RANGES, "bytes");
         describe_bytes(&mut answer, path, file.size, range);
         answer
+    }
+}
+
+/// The path without `.` segments (RFC 3986 section 5.2.4), which apt sends where a Filename begins with `./`.
+fn without_dots(path: &str) -> Cow<'_, str> {
+    match path.split('/').any(|segment| segment == ".") {
+        true => path.split('/').filter(|segment| *segment != ".").collect::<Vec<_>>().join("/").into(),
+        false => path.into(),
     }
 }
 

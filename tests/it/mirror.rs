@@ -505,17 +505,26 @@ fn the_real_archive_of_this_machine_verifies_and_syncs() {
     upstream.set("/dists/bookworm/main/binary-amd64/Packages", index.text.as_bytes());
     let url = upstream.start();
     let create = ["remote", "create", "debian", "--type", "deb", "--url", &url, "--suite", "bookworm"];
-    let what =
-        ["--component", "main", "--architecture", "amd64", "--policy", "on_demand", "--keyring", keyring];
-    debpoint.ok(&[&create[..], &what].concat());
-    debpoint.ok(&["repository", "create", "debian", "--type", "deb", "--remote", "debian"]);
-    let synced = debpoint.json(&["sync", "debian"]);
-    assert_eq!(synced["added"], index.text.matches("\nPackage: ").count() + 1);
+    let what = ["--component", "main", "--architecture", "amd64", "--policy", "on_demand", "--verbatim"];
+    debpoint.ok(&[&create[..], &what, &["--keyring", keyring]].concat());
+    debpoint.repository("debian", "deb");
+    debpoint.ok(&["repository", "update", "debian", "--remote", "debian", "--set", "publication=verbatim"]);
+    debpoint.ok(&["sync", "debian"]);
+    let packages = debpoint.json(&["content", "list", "debian"]).as_array().unwrap().len();
+    assert_eq!(packages, index.text.matches("\nPackage: ").count() + 1);
     let asked = upstream.asked();
     assert!(
-        asked.last().unwrap().ends_with("/binary-amd64/Packages"),
+        asked.contains(&"/dists/bookworm/main/binary-amd64/Packages".to_owned()),
         "the last of all compressions: {asked:?}"
     );
+    let server = debpoint.serve();
+    debpoint.file("data/debpoint.toml", format!("public_url = \"{}\"\n", server.url));
+    let date = debpoint.publish("debian", true);
+    let pin = debpoint.ok(&["pin", "debian-dated", &date]);
+    assert!(pin.contains("Override::Label::Debian "), "{pin}");
+    let apt = Apt::new(&pin);
+    apt.update().clean();
+    assert!(apt.run("apt-cache", &["pkgnames"]).text.lines().count() > 60_000, "as many as Debian has");
 }
 
 #[test]

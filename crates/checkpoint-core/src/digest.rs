@@ -89,6 +89,11 @@ digest_type! {
     Md5, 16, "MD5 digest"
 }
 
+digest_type! {
+    /// A SHA-512 digest; asked for by clients of upstreams whose Release lists it.
+    Sha512, 64, "SHA-512 digest"
+}
+
 /// Size in bytes and digests of one run of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Digests {

@@ -1,11 +1,14 @@
 //! The values everything else is about. No I/O here.
 
+mod remote;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::digest::Sha256;
 use crate::name::{BasePath, Name, RelativePath};
 use crate::time::Timestamp;
+pub use remote::{Policy, Remote, RemoteSettings};
 
 /// A row's number in the catalog. It never leaves the core.
 pub type Id = i64;
@@ -99,6 +102,8 @@ pub struct Publication {
     pub version: i64,
     /// Whether it is kept under its time.
     pub checkpoint: bool,
+    /// What the plugin was told when it was made.
+    pub options: Value,
 }
 
 /// A URL prefix that serves a repository: its newest publication, or its checkpoints by their times.
@@ -115,21 +120,4 @@ pub struct Distribution {
     pub repository: Name,
     /// Whether it serves the repository's checkpoints, each under its time.
     pub checkpoint: bool,
-}
-
-/// An upstream and how to fetch from it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Remote {
-    #[serde(skip)]
-    #[doc(hidden)]
-    pub id: Id,
-    /// Its unique name.
-    pub name: Name,
-    /// The plugin it belongs to.
-    #[serde(rename = "type")]
-    pub plugin: String,
-    /// Where it is.
-    pub url: String,
-    /// The plugin's options for it.
-    pub options: Value,
 }

@@ -1,7 +1,9 @@
 //! The Debian plugin of debpoint: packages in suites and components, published as signed APT metadata.
 
 mod options;
+mod content;
 mod place;
+mod files;
 mod units;
 mod publish;
 mod sources;

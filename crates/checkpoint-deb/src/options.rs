@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use checkpoint_core::Error;
 use debian_format::name;
+use debian_format::pattern::Pattern;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -27,6 +28,8 @@ pub(crate) struct RepositoryOptions {
     pub(crate) description: Option<FieldValue>,
     /// Architectures that are published even while no package is for them.
     pub(crate) architectures: Vec<ArchitectureName>,
+    /// What `publish` makes unless it is told: apt, indices made anew and signed by us; verbatim, the upstream's own signed files.
+    pub(crate) publication: Kind,
     /// Fields of each suite's Release, by the suite's name; a suite that stands here is published even if empty.
     #[serde(deserialize_with = "tables")]
     pub(crate) suites: BTreeMap<SuiteName, SuiteOptions>,
@@ -70,7 +73,7 @@ pub(crate) struct SuiteOptions {
 #[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RemoteOptions {
-    /// Suite to sync, such as bookworm; may be given several times.
+    /// Suite to sync, such as bookworm, or ./ or a directory with a slash at its end in a flat repository; may be given several times.
     pub(crate) suite: Vec<SuiteName>,
     /// Component to sync, such as main; may be given several times [default: all that the suite has].
     pub(crate) component: Vec<ComponentName>,
@@ -78,8 +81,16 @@ pub(crate) struct RemoteOptions {
     pub(crate) architecture: Vec<ArchitectureName>,
     /// Sync source packages too.
     pub(crate) sources: bool,
-    /// When packages are fetched: immediate, with the sync; on_demand, when the first client asks [default: immediate].
-    pub(crate) policy: Policy,
+    /// Sync the packages of the installer (udebs) too.
+    pub(crate) udebs: bool,
+    /// Sync the images of the installer too.
+    pub(crate) installer: bool,
+    /// Sync all files that Release lists for what is synced, those that nobody knows and pdiffs too.
+    pub(crate) all_indices: bool,
+    /// Keep the signed Release and all forms of the indices, so that they can be published as they are.
+    pub(crate) verbatim: bool,
+    /// Sync only packages that match this pattern, see docs/patterns.md.
+    pub(crate) filter: Option<Filter>,
     /// File with the public keys, armored, of which one must have signed each Release.
     #[schemars(extend("contentMediaType" = "application/pgp-keys"))]
     pub(crate) keyring: Option<String>,
@@ -87,21 +98,24 @@ pub(crate) struct RemoteOptions {
     pub(crate) allow_unsigned: bool,
 }
 
-/// When the files of units are fetched.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Policy {
-    /// With the sync.
-    #[default]
-    Immediate,
-    /// When the first client asks.
-    OnDemand,
+/// Options of a deb publication.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PublicationOptions {
+    /// What is published: apt, indices made anew and signed by us; verbatim, the upstream's own signed files [default: what the repository says].
+    pub(crate) kind: Option<Kind>,
 }
 
-/// Options of a deb publication: there are none yet.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PublicationOptions {}
+/// Whose indices and signatures a publication has.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// Indices made anew from the version, signed by us.
+    #[default]
+    Apt,
+    /// What the upstream signed, byte for byte.
+    Verbatim,
+}
 
 /// Options of an upload.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -163,10 +177,39 @@ macro_rules! checked_text {
     };
 }
 
-checked_text! {
-    /// The name of a suite.
-    SuiteName, |text| check_directory(text, name::suite(text))
+/// The name of a suite: below `dists/`, or, with a slash at its end, the directory of a flat repository
+/// (sources.list(5)); `./` and `/` are its root, and are written `/`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(transparent)]
+pub(crate) struct SuiteName(String);
+
+impl SuiteName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
+
+impl<'de> Deserialize<'de> for SuiteName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let Some(flat) = text.strip_suffix('/') else {
+            check_directory(&text, name::suite(&text)).map_err(serde::de::Error::custom)?;
+            return Ok(SuiteName(text));
+        };
+        let directory = flat.trim_start_matches("./").trim_start_matches('.');
+        if directory.is_empty() {
+            return Ok(SuiteName("/".into()));
+        }
+        check_directory(directory, name::suite(directory)).map_err(serde::de::Error::custom)?;
+        match directory == "dists" || directory.starts_with("dists/") {
+            true => Err(serde::de::Error::custom(
+                "what is below dists/ is not flat: name the suite without dists/",
+            )),
+            false => Ok(SuiteName(format!("{directory}/"))),
+        }
+    }
+}
+
 checked_text! {
     /// The name of a component.
     ComponentName, |text| check_directory(text, name::component(text))
@@ -181,4 +224,8 @@ checked_text! {
         true => Err(format!("'{}' cannot be a field of Release: it has to be one line", text.escape_debug())),
         false => Ok(()),
     }
+}
+checked_text! {
+    /// A pattern that chooses packages.
+    Filter, |text| Pattern::parse(text).map(drop).map_err(|error| error.to_string())
 }

@@ -13,7 +13,7 @@ use checkpoint_core::plugin::{
 use debian_format::version;
 
 use crate::options::{PublicationOptions, RemoteOptions, RepositoryOptions, UploadOptions};
-use crate::{publish, sources, sync, units};
+use crate::{content, place, publish, sources, sync, units};
 
 pub(crate) struct DebPlugin;
 
@@ -27,11 +27,12 @@ impl Plugin for DebPlugin {
             remote: Some(OptionsType::of::<RemoteOptions>()),
             sync_mode: SyncMode::Mirror,
             publication: OptionsType::of::<PublicationOptions>(),
-            content: [units::PACKAGE, units::SOURCE_PACKAGE]
-                .map(|name| ContentType {
+            content: content::ALL
+                .map(|(name, served)| ContentType {
                     name,
                     upload: OptionsType::of::<UploadOptions>(),
                     immutable_paths: true,
+                    served,
                 })
                 .to_vec(),
         }
@@ -63,5 +64,11 @@ impl Plugin for DebPlugin {
 
     fn pin(&self, job: &PinJob<'_>) -> Result<String> {
         sources::stanzas(job)
+    }
+
+    fn outdated(&self, changed: &str) -> Vec<(String, &'static str)> {
+        // What upstream has signed does not list what somebody has added or removed.
+        let (suite, _) = place::split(changed);
+        vec![(suite.to_owned(), content::RELEASE_FILE)]
     }
 }

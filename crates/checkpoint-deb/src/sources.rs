@@ -1,13 +1,15 @@
 //! The `.sources` stanzas of a host (sources.list(5), "DEB822-STYLE FORMAT").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use checkpoint_core::Result;
 use checkpoint_core::plugin::PinJob;
 
-use crate::options::{self, RepositoryOptions};
-use crate::place;
+use crate::content::RELEASE_FILE;
+use crate::files::{self, KEYS, ReleaseFile};
+use crate::options::{self, Kind, RepositoryOptions};
+use crate::{place, publish};
 
 /// A stanza for all suites that have the same types and components, with the keys in it.
 pub(crate) fn stanzas(job: &PinJob<'_>) -> Result<String> {
@@ -16,25 +18,67 @@ pub(crate) fn stanzas(job: &PinJob<'_>) -> Result<String> {
     for (name, suite) in place::suites(job.contents, &options)? {
         let components: Vec<String> = suite.components.into_iter().collect();
         let types = if suite.sources { "deb deb-src" } else { "deb" };
+        let name = if name == "/" { "./".to_owned() } else { name };
         alike.entry((types, components.join(" "))).or_default().push(name);
     }
-    let keys = signed_by(&job.signer.public_keys()?);
     let what = match job.time {
         Some(time) => format!("as it was at {}", time.for_people()),
         None => "live".to_owned(),
     };
     let mut text = format!("# {} {what}\n", job.distribution);
+    let trust = match publish::kind(job.options, &options)? {
+        Kind::Apt => format!("Signed-By:\n{}", signed_by(&job.signer.public_keys()?)),
+        Kind::Verbatim => verbatim(job, &mut text)?,
+    };
     for (index, ((types, components), suites)) in alike.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\n" };
+        let components =
+            if components.is_empty() { String::new() } else { format!("Components: {components}\n") };
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "{gap}Types: {types}\nURIs: {}\nSuites: {}\nComponents: {components}\nSigned-By:\n{keys}",
+            "{gap}Types: {types}\nURIs: {}\nSuites: {}\n{components}{trust}",
             job.url,
             suites.join(" ")
         );
     }
     Ok(text)
+}
+
+/// What a host has to know of the upstream's own Release files: whose keys they are signed by, that they expire
+/// although their date was chosen, and that they cannot say where our dates are.
+fn verbatim(job: &PinJob<'_>, text: &mut String) -> Result<String> {
+    let (mut keys, mut labels, mut expires) = (String::new(), BTreeSet::new(), false);
+    for placed in job.contents.units_of(&[RELEASE_FILE]) {
+        let unit = placed?.unit;
+        if unit.key == KEYS {
+            let armored = String::from_utf8_lossy(&unit.body).into_owned();
+            if !keys.contains(&armored) {
+                keys.push_str(&armored);
+            }
+            continue;
+        }
+        let release: ReleaseFile = files::body(&unit)?;
+        expires |= release.expires;
+        labels.extend(release.label);
+    }
+    text.push_str("# Signed by the upstream.");
+    if expires {
+        text.push_str(" Its Release expires, which a chosen date has to outlive.");
+    }
+    text.push('\n');
+    if let Some(url) = job.checkpoints_url {
+        let snapshots = url.replace("@TIME@", "@SNAPSHOTID@");
+        text.push_str("# For apt --snapshot, put this into /etc/apt/apt.conf.d/:\n");
+        for label in labels {
+            let _ = writeln!(text, "#   Acquire::Snapshots::URI::Override::Label::{label} \"{snapshots}\";");
+        }
+    }
+    let trust = match keys.is_empty() {
+        true => "Trusted: yes\n".to_owned(),
+        false => format!("Signed-By:\n{}", signed_by(&keys)),
+    };
+    Ok(if expires { format!("Check-Valid-Until: no\n{trust}") } else { trust })
 }
 
 /// An armored key as the value of a field: every line indented, empty ones as a dot.

@@ -1,4 +1,4 @@
-//! Packages as content units. The body of one is its stanza in `Packages` or `Sources`.
+//! Uploaded packages as content units, and what is said of packages whatever they came from.
 
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
@@ -8,13 +8,9 @@ use debian_format::archive::read_deb;
 use debian_format::control::Control;
 use debian_format::deb822::Stanza;
 
+use crate::content::{PACKAGE, SOURCE_PACKAGE};
 use crate::options::{self, DEFAULT_COMPONENT, DEFAULT_SUITE, UploadOptions};
 use crate::place;
-
-/// The content type of binary packages.
-pub(crate) const PACKAGE: &str = "deb.package";
-/// The content type of source packages. The body of one is its stanza in `Sources`.
-pub(crate) const SOURCE_PACKAGE: &str = "deb.source_package";
 
 /// Reads a `.deb`.
 pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
@@ -39,7 +35,10 @@ pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
         body,
         artifacts: vec![UnitArtifact { path: path.parse()?, sha256: digests.sha256, size: digests.size }],
     };
-    Ok(Placed { place: place::join(suite, component), unit })
+    Ok(Placed {
+        place: if place::is_flat(suite) { suite.to_owned() } else { place::join(suite, Some(component)) },
+        unit,
+    })
 }
 
 /// The largest stanza that is published, in bytes. One of a few megabytes breaks apt's cache for the whole suite; the

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
-use checkpoint_core::name::{RelativePath, encode_path};
+use checkpoint_core::name::RelativePath;
 use checkpoint_core::plugin::{
     ContentType, Declaration, Expected, Label, OptionsType, PinJob, Plugin, PublishJob, Registry, SameKey,
-    Seal, SyncJob, SyncMode, UnitFiles, Upload,
+    Seal, SyncJob, SyncMode, Upload,
 };
 use checkpoint_core::{Error, Result};
 use schemars::JsonSchema;
@@ -84,6 +84,7 @@ impl Plugin for FilePlugin {
                 upload: OptionsType::of::<UploadOptions>(),
                 // The next version may have another file of that name.
                 immutable_paths: false,
+                served: true,
             }],
         }
     }
@@ -134,20 +135,9 @@ impl Plugin for FilePlugin {
         let lines =
             manifest::parse(&text).map_err(|error| Error::Invalid(format!("{}: {error}", job.url)))?;
         let base = job.url.rsplit_once('/').map_or(job.url, |(base, _)| base);
-        let wanted: Vec<_> = lines.iter().map(|line| line.sha256).collect();
-        let mut held = job.sink.held(&wanted).await?;
         job.sink.claim("");
-        job.sink.begin("fetching", lines.len() as u64);
-        for line in lines {
-            if held.insert(line.sha256) {
-                let expected =
-                    Expected { sha256: Some(line.sha256), size: Some(line.size), limit: line.size };
-                let url = format!("{base}/{}", encode_path(line.path.as_str()));
-                job.sink.store(vec![job.fetcher.fetch(&url, expected).await?]).await?;
-            }
-            job.sink.add(unit(line), UnitFiles::Held).await?;
-            job.sink.advance();
-        }
+        let base = base.into();
+        lines.into_iter().for_each(|line| job.sink.add(unit(line), &base));
         Ok(())
     }
 

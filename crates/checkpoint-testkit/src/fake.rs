@@ -55,6 +55,7 @@ impl Plugin for FakePlugin {
                 name: "fake.note",
                 upload: OptionsType::of::<NoOptions>(),
                 immutable_paths: true,
+                served: true,
             }],
         }
     }

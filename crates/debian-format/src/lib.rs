@@ -27,7 +27,11 @@ pub mod error;
 
 pub mod name;
 
+pub mod architecture;
+
 pub mod version;
+
+pub mod dependency;
 
 pub mod deb822;
 
@@ -40,6 +44,8 @@ pub mod compression;
 pub mod archive;
 
 pub mod release;
+
+pub mod pattern;
 
 pub use error::{Error, ErrorKind, Result};
 

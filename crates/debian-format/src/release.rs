@@ -198,7 +198,8 @@ impl Release {
             let [hash, size, path] = words[..] else {
                 return Err(Error::field(field, "a line is not a checksum, a size and a path"));
             };
-            let path = name::safe_path(path)?;
+            // Tools that are run as `apt-ftparchive release ./` write it so.
+            let path = name::safe_path(path.trim_start_matches("./"))?;
             let fail = |why: &str| Err(Error::field(field, format!("{why} for {}", clip(path))));
             let number = size.bytes().all(|c| c.is_ascii_digit());
             let Some(size) = size.parse().ok().filter(|_| number) else {

@@ -18,7 +18,9 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::io::AsyncReadExt as _;
 use url::Url;
 
-use crate::digest::{Digests, Hasher, Sha256};
+use sha2::Digest as _;
+
+use crate::digest::{Digests, Hasher, Sha256, Sha512};
 use crate::error::{Error, Result};
 pub use staged::{Staged, Staging, Writing};
 
@@ -146,6 +148,17 @@ impl ArtifactStore {
             "artifact {sha256} of {} bytes holds {} bytes with the SHA-256 {}",
             expected.size, actual.size, actual.sha256
         )))
+    }
+
+    /// The SHA-512 of an artifact, which nobody has remembered.
+    pub async fn sha512(&self, sha256: &Sha256) -> Result<Sha512> {
+        let found = self.objects.get(&self.location(sha256)).await.map_err(|error| missing(sha256, error))?;
+        let mut pieces = found.into_stream();
+        let mut hasher = sha2::Sha512::new();
+        while let Some(piece) = pieces.next().await {
+            hasher.update(&piece.map_err(Error::store("read an artifact"))?);
+        }
+        Sha512::from_slice(&hasher.finalize())
     }
 
     fn location(&self, sha256: &Sha256) -> object_store::path::Path {

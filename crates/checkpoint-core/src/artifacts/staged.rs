@@ -1,17 +1,23 @@
 //! Bytes on their way into the store: written once, hashed while written.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::digest::{Digests, Hasher};
+use crate::digest::{Digests, Hasher, Sha256};
 use crate::error::{Error, Result};
 
 /// A staged file older than this belongs to an operation that was interrupted.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// Where bytes go that were not what they should have been, inside the staging directory.
+const QUARANTINE: &str = "quarantine";
+/// How many files are in quarantine at most; the oldest one gives way.
+const MOST_QUARANTINED: usize = 100;
 
 /// The directory that holds unnamed bytes. What stays behind after a crash is removed a day later.
 #[derive(Clone)]
@@ -33,7 +39,7 @@ impl Staging {
         };
         let is_lock =
             |entry: &fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "lock");
-        for entry in entries.flatten().filter(|entry| !is_lock(entry)) {
+        for entry in entries.flatten().filter(|entry| !is_lock(entry) && !entry.path().is_dir()) {
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
             let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
             if age.is_some_and(|age| age > ABANDONED_AFTER) {
@@ -55,7 +61,57 @@ impl Staging {
     /// Begins a new run of bytes.
     pub fn create(&self) -> Result<Writing> {
         let file = NamedTempFile::new_in(&self.directory).map_err(Error::io("write in", &self.directory))?;
-        Ok(Writing { file: BufWriter::with_capacity(1 << 16, file), hasher: Hasher::default() })
+        Ok(Writing::new(file, Hasher::default(), 0))
+    }
+
+    /// Goes on with bytes that are to have this digest and size where an earlier process was interrupted, or begins
+    /// them. If this process is interrupted too, what was written stays for the next one.
+    pub fn take_up(&self, sha256: &Sha256, size: u64) -> Result<Writing> {
+        let path = self.directory.join(format!("partial-{sha256}"));
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(Error::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            // Somebody else fetches the same.
+            Err(TryLockError::WouldBlock) => return self.create(),
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
+        }
+        // Whoever had the lock may have given the file another name meanwhile.
+        let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let (own, there) = (file.metadata().map(inode), fs::metadata(&path).map(inode));
+        if own.ok() != there.ok() {
+            return self.create();
+        }
+        let mut hasher = Hasher::default();
+        let mut there =
+            io::copy(&mut BufReader::new(&file), &mut hasher).map_err(Error::io("read", &path))?;
+        if there >= size {
+            // It was complete and yet not taken, so it was not what it should be.
+            (there, hasher) = (0, Hasher::default());
+            file.set_len(0).map_err(Error::io("write", &path))?;
+            (&file).rewind().map_err(Error::io("write", &path))?;
+        }
+        let mut named = TempPath::try_from_path(&path).map_err(Error::io("open", &path))?;
+        named.disable_cleanup(true);
+        Ok(Writing::new(NamedTempFile::from_parts(file, named), hasher, there))
+    }
+
+    /// Keeps bytes that were not what they should have been for somebody to look at; says where.
+    pub fn quarantine(&self, staged: Staged) -> Result<PathBuf> {
+        let directory = self.directory.join(QUARANTINE);
+        fs::create_dir_all(&directory).map_err(Error::io("create the directory", &directory))?;
+        let entries = fs::read_dir(&directory).map_err(Error::io("read", &directory))?.flatten();
+        let mut there: Vec<_> = entries
+            .map(|entry| (entry.metadata().and_then(|metadata| metadata.modified()).ok(), entry.path()))
+            .collect();
+        there.sort();
+        let surplus = (there.len() + 1).saturating_sub(MOST_QUARANTINED);
+        for (_, path) in there.into_iter().take(surplus) {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+        let path = directory.join(staged.digests().sha256.to_string());
+        staged.rename_to(&path)?;
+        Ok(path)
     }
 
     /// Stages all that `source` gives.
@@ -70,12 +126,14 @@ impl Staging {
 pub struct Writing {
     file: BufWriter<NamedTempFile>,
     hasher: Hasher,
+    size: u64,
 }
 
 impl Write for Writing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hasher.update(&bytes[..written]);
+        self.size += written as u64;
         Ok(written)
     }
 
@@ -85,13 +143,28 @@ impl Write for Writing {
 }
 
 impl Writing {
+    fn new(file: NamedTempFile, hasher: Hasher, size: u64) -> Writing {
+        Writing { file: BufWriter::with_capacity(1 << 16, file), hasher, size }
+    }
+
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Makes sure that nobody goes on with these bytes.
+    pub fn forget(&mut self) {
+        self.file.get_mut().disable_cleanup(false);
+    }
+
     /// Where the bytes go. What was written is there once it was flushed.
     pub fn path(&self) -> &Path {
         self.file.get_ref().path()
     }
 
     /// Ends the run of bytes.
-    pub fn finish(self) -> Result<Staged> {
+    pub fn finish(mut self) -> Result<Staged> {
+        self.forget();
         let path = self.file.get_ref().path().to_path_buf();
         let file = self.file.into_inner().map_err(|error| Error::io("write", &path)(error.into_error()))?;
         Ok(Staged { path: file.into_temp_path(), digests: self.hasher.finish() })

@@ -23,8 +23,8 @@ pub use publications::{Found, NewPublication, PublicationFile};
 pub use references::Reference;
 pub use remotes::RemoteArtifact;
 pub use repositories::Locked;
-pub use units::KnownUnit;
-pub use versions::{Change, Content, UnitFile};
+pub use units::{KnownUnit, identity};
+pub use versions::{Change, Content, PlacedUnit, UnitFile};
 
 const SCHEMA: &str = include_str!("schema.sql");
 

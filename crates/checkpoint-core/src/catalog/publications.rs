@@ -43,7 +43,7 @@ const FILE: &str = "SELECT f.directory, f.name, a.sha256, a.md5, a.size \
 impl Catalog {
     /// All publications of a repository, oldest first.
     pub async fn publications(&self, repository: Id) -> Result<Vec<Publication>> {
-        let sql = "SELECT id, time, version, checkpoint FROM publication WHERE repository = $1 ORDER BY time";
+        let sql = "SELECT id, time, version, checkpoint, options FROM publication WHERE repository = $1 ORDER BY time";
         let rows = sqlx::query(sql).bind(repository).fetch_all(&self.pool).await;
         rows.and_then(|rows| rows.iter().map(publication).collect()).map_err(Error::db("list publications"))
     }
@@ -114,6 +114,7 @@ fn publication(row: &AnyRow) -> sqlx::Result<Publication> {
         time: row.time(1)?,
         version: row.integer(2)?,
         checkpoint: row.flag(3)?,
+        options: row.json(4)?,
     })
 }
 
@@ -145,6 +146,7 @@ impl Transaction {
             }
             query.execute(self.connection()).await.map_err(Error::db(doing))?;
         }
-        Ok(Publication { id, time: new.time, version: new.version, checkpoint: new.checkpoint })
+        let options = new.options.clone();
+        Ok(Publication { id, time: new.time, version: new.version, checkpoint: new.checkpoint, options })
     }
 }

@@ -1,8 +1,9 @@
 //! Remotes, where bytes can be fetched, and what syncs remember.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::dialect::is_unique_violation;
@@ -16,19 +17,32 @@ use crate::name::Name;
 impl Catalog {
     /// All remotes by name.
     pub async fn remotes(&self) -> Result<Vec<Remote>> {
-        let sql = "SELECT id, name, plugin, url, options FROM remote ORDER BY name";
-        let rows = sqlx::query(sql).fetch_all(&self.pool).await;
+        let rows = sqlx::query(select("ORDER BY name")).fetch_all(&self.pool).await;
         rows.and_then(|rows| rows.iter().map(remote).collect()).map_err(Error::db("list remotes"))
     }
 
     /// The remote of that name.
     pub async fn remote(&self, name: &Name) -> Result<Remote> {
-        let sql = "SELECT id, name, plugin, url, options FROM remote WHERE name = $1";
-        let row = sqlx::query(sql).bind(name.to_string()).fetch_optional(&self.pool).await;
-        let read = row.and_then(|row| row.as_ref().map(remote).transpose());
-        let missing = || Error::NotFound { what: "remote", name: name.to_string() };
-        read.map_err(Error::db("find a remote"))?.ok_or_else(missing)
+        let mut connection = self.pool.acquire().await.map_err(Error::db("connect"))?;
+        find(&mut connection, name).await
     }
+
+    /// The remote of that row.
+    pub async fn remote_of(&self, id: Id) -> Result<Remote> {
+        let row = sqlx::query(select("WHERE id = $1")).bind(id).fetch_one(&self.pool).await;
+        row.and_then(|row| remote(&row)).map_err(Error::db("find a remote"))
+    }
+}
+
+fn select(tail: &str) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(format!("SELECT id, name, plugin, url, options, settings FROM remote {tail}"))
+}
+
+async fn find(connection: &mut AnyConnection, name: &Name) -> Result<Remote> {
+    let row = sqlx::query(select("WHERE name = $1")).bind(name.to_string()).fetch_optional(connection).await;
+    let read = row.and_then(|row| row.as_ref().map(remote).transpose());
+    let missing = || Error::NotFound { what: "remote", name: name.to_string() };
+    read.map_err(Error::db("find a remote"))?.ok_or_else(missing)
 }
 
 fn remote(row: &AnyRow) -> sqlx::Result<Remote> {
@@ -38,25 +52,66 @@ fn remote(row: &AnyRow) -> sqlx::Result<Remote> {
         plugin: row.text(2)?,
         url: row.text(3)?,
         options: row.json(4)?,
+        settings: serde_json::from_value(row.json(5)?).map_err(|error| sqlx::Error::Decode(error.into()))?,
     })
 }
 
 impl Transaction {
-    /// Creates a remote.
-    pub async fn create_remote(
-        &mut self,
-        name: &Name,
-        plugin: &str,
-        url: &str,
-        options: &Value,
-    ) -> Result<()> {
-        let sql = "INSERT INTO remote (name, plugin, url, options) VALUES ($1, $2, $3, $4)";
-        let query = sqlx::query(sql).bind(name.to_string()).bind(plugin.to_owned());
-        let done = query.bind(url.to_owned()).bind(options.to_string()).execute(self.connection()).await;
-        done.map(drop).map_err(|error| match is_unique_violation(&error) {
-            true => Error::AlreadyExists { what: "remote", name: name.to_string() },
+    /// Creates a remote; the row is given by the database.
+    pub async fn create_remote(&mut self, remote: &Remote) -> Result<()> {
+        let sql = "INSERT INTO remote (name, plugin, url, options, settings) VALUES ($1, $2, $3, $4, $5)";
+        let query = sqlx::query(sql).bind(remote.name.to_string()).bind(remote.plugin.clone());
+        let query = query.bind(remote.url.clone()).bind(remote.options.to_string());
+        let query = query.bind(Value::Object(remote.settings.to_fields()?).to_string());
+        query.execute(self.connection()).await.map(drop).map_err(|error| match is_unique_violation(&error) {
+            true => Error::AlreadyExists { what: "remote", name: remote.name.to_string() },
             false => Error::db("create a remote")(error),
         })
+    }
+
+    /// The remote of that name, as this transaction sees it, while no other can change it.
+    pub async fn lock_remote(&mut self, name: &Name) -> Result<Remote> {
+        // An update takes the row lock on PostgreSQL; on SQLite the whole transaction is alone already.
+        let query = sqlx::query("UPDATE remote SET id = id WHERE name = $1").bind(name.to_string());
+        query.execute(self.connection()).await.map_err(Error::db("lock a remote"))?;
+        find(self.connection(), name).await
+    }
+
+    /// Replaces where a remote is, its options and its settings.
+    pub async fn update_remote(&mut self, remote: &Remote) -> Result<()> {
+        let sql = "UPDATE remote SET url = $1, options = $2, settings = $3 WHERE id = $4";
+        let query = sqlx::query(sql).bind(remote.url.clone()).bind(remote.options.to_string());
+        let query = query.bind(Value::Object(remote.settings.to_fields()?).to_string()).bind(remote.id);
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("update a remote"))
+    }
+
+    /// The repositories that sync from a remote.
+    pub async fn followers(&mut self, remote: Id) -> Result<Vec<Name>> {
+        let sql = "SELECT DISTINCT r.name FROM repository r JOIN repository_remote m ON m.repository = r.id \
+             WHERE m.remote = $1 ORDER BY r.name";
+        let rows = sqlx::query(sql).bind(remote).fetch_all(self.connection()).await;
+        rows.and_then(|rows| rows.iter().map(|row| row.parsed(0)).collect())
+            .map_err(Error::db("find who syncs from a remote"))
+    }
+
+    /// How many files can be fetched from nowhere but this remote.
+    pub async fn files_only_at(&mut self, remote: Id) -> Result<u64> {
+        let sql = "SELECT COUNT(DISTINCT r.sha256) FROM remote_artifact r WHERE r.remote = $1 \
+             AND NOT EXISTS (SELECT 1 FROM artifact a WHERE a.sha256 = r.sha256) \
+             AND NOT EXISTS (SELECT 1 FROM remote_artifact o WHERE o.sha256 = r.sha256 AND o.remote <> $1)";
+        let row = sqlx::query(sql).bind(remote).fetch_one(self.connection()).await;
+        row.and_then(|row| Ok(row.integer(0)? as u64)).map_err(Error::db("count the files of a remote"))
+    }
+
+    /// Deletes a remote, and all that is known only of it.
+    pub async fn delete_remote(&mut self, remote: Id) -> Result<()> {
+        for table in ["remote_artifact", "sync_state", "remote_place", "repository_remote"] {
+            let sql = sqlx::AssertSqlSafe(format!("DELETE FROM {table} WHERE remote = $1"));
+            let done = sqlx::query(sql).bind(remote).execute(self.connection()).await;
+            done.map_err(Error::db("delete a remote"))?;
+        }
+        let done = sqlx::query("DELETE FROM remote WHERE id = $1").bind(remote);
+        done.execute(self.connection()).await.map(drop).map_err(Error::db("delete a remote"))
     }
 }
 
@@ -127,6 +182,38 @@ impl Transaction {
                 query = query.bind(artifact.url.clone()).bind(artifact.size as i64);
             }
             query.execute(self.connection()).await.map_err(Error::db("record where to fetch"))?;
+        }
+        Ok(())
+    }
+
+    /// The places of a repository that its remotes fill, by remote.
+    pub async fn remote_places(&mut self, repository: Id) -> Result<Vec<(Name, String)>> {
+        let sql = "SELECT m.name, p.place FROM remote_place p JOIN remote m ON m.id = p.remote \
+             WHERE p.repository = $1 ORDER BY m.name, p.place";
+        let rows = sqlx::query(sql).bind(repository).fetch_all(self.connection()).await;
+        let pair = |row: &AnyRow| Ok((row.parsed(0)?, row.text(1)?));
+        rows.and_then(|rows| rows.iter().map(pair).collect()).map_err(Error::db("read who fills a place"))
+    }
+
+    /// Replaces the places of a repository that a remote fills.
+    pub async fn set_remote_places(
+        &mut self,
+        repository: Id,
+        remote: Id,
+        places: &HashSet<String>,
+    ) -> Result<()> {
+        let doing = "record who fills a place";
+        let query = sqlx::query("DELETE FROM remote_place WHERE repository = $1 AND remote = $2");
+        let done = query.bind(repository).bind(remote).execute(self.connection()).await;
+        done.map_err(Error::db(doing))?;
+        let places: Vec<&String> = places.iter().collect();
+        for some in places.chunks(batch(3)) {
+            let head = "INSERT INTO remote_place (repository, remote, place)";
+            let mut query = sqlx::query(values(head, some.len(), 3, ""));
+            for place in some {
+                query = query.bind(repository).bind(remote).bind((*place).clone());
+            }
+            query.execute(self.connection()).await.map_err(Error::db(doing))?;
         }
         Ok(())
     }

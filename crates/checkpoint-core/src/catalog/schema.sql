@@ -29,6 +29,8 @@ CREATE TABLE unit_artifact (
     path @text NOT NULL,
     sha256 @bytes NOT NULL,
     size BIGINT NOT NULL,
+    -- Whether it is at its path in every publication of a version that has the unit.
+    served BIGINT NOT NULL,
     PRIMARY KEY (unit, path)
 );
 CREATE INDEX unit_artifact_path ON unit_artifact (path);
@@ -38,7 +40,8 @@ CREATE TABLE remote (
     name @text NOT NULL UNIQUE,
     plugin @text NOT NULL,
     url @text NOT NULL,
-    options @text NOT NULL
+    options @text NOT NULL,
+    settings @text NOT NULL
 );
 
 -- Where bytes that are not held yet can be fetched.
@@ -67,6 +70,15 @@ CREATE TABLE repository_remote (
     position BIGINT NOT NULL,
     remote BIGINT NOT NULL REFERENCES remote (id),
     PRIMARY KEY (repository, position)
+);
+
+-- The places of the repository that the last sync from the remote was about: no other remote may fill them, and one
+-- that it is about no more is emptied.
+CREATE TABLE remote_place (
+    repository BIGINT NOT NULL REFERENCES repository (id),
+    remote BIGINT NOT NULL REFERENCES remote (id),
+    place @text NOT NULL,
+    PRIMARY KEY (repository, remote, place)
 );
 
 -- What a plugin remembers from one sync to the next.

@@ -93,53 +93,74 @@ impl Transaction {
     }
 
     /// Records units, or finds those that are recorded already; gives their rows in the order of `units`.
-    pub async fn insert_units(&mut self, units: &[&NewUnit]) -> Result<Vec<Id>> {
-        let mut named: Vec<(Sha256, &NewUnit)> = units.iter().map(|unit| (identity(unit), *unit)).collect();
-        let digests: Vec<Sha256> = named.iter().map(|(digest, _)| *digest).collect();
-        named.sort_by_key(|(digest, _)| *digest);
-        named.dedup_by_key(|(digest, _)| *digest);
-        let mut ids = HashMap::with_capacity(named.len());
-        for some in named.chunks(batch(4)) {
-            self.insert_unit_rows(some).await?;
-            let head = "SELECT id, digest FROM content_unit WHERE digest IN";
-            let query = some.iter().fold(sqlx::query(list(head, 1, some.len(), "")), |query, (digest, _)| {
-                query.bind(digest.as_bytes().to_vec())
-            });
-            let rows = query.fetch_all(self.connection()).await.map_err(Error::db("record units"))?;
-            for row in &rows {
-                let pair = row.sha256(1).and_then(|digest| Ok((digest, row.integer(0)?)));
-                ids.extend([pair.map_err(Error::db("record units"))?]);
-            }
-            self.insert_unit_artifacts(some, &ids).await?;
-        }
+    /// The files of those whose content type is `unserved` are nowhere unless they are adopted.
+    pub async fn insert_units(&mut self, units: &[&NewUnit], unserved: &[&str]) -> Result<Vec<Id>> {
+        let identified: Vec<(Sha256, &NewUnit)> = units.iter().map(|unit| (identity(unit), *unit)).collect();
+        let ids = self.insert_identified(&identified, unserved).await?;
         let lost = || Error::Internal("a unit that was recorded cannot be found".into());
-        digests.iter().map(|digest| ids.get(digest).copied().ok_or_else(lost)).collect()
+        identified.iter().map(|(digest, _)| ids.get(digest).copied().ok_or_else(lost)).collect()
     }
 
-    async fn insert_unit_rows(&mut self, units: &[(Sha256, &NewUnit)]) -> Result<()> {
+    /// Records units under what [`identity`] says, or finds those that are recorded already.
+    pub async fn insert_identified(
+        &mut self,
+        units: &[(Sha256, &NewUnit)],
+        unserved: &[&str],
+    ) -> Result<HashMap<Sha256, Id>> {
+        let mut sorted = units.to_vec();
+        sorted.sort_by_key(|(digest, _)| *digest);
+        sorted.dedup_by_key(|(digest, _)| *digest);
+        let mut ids = HashMap::with_capacity(sorted.len());
+        for some in sorted.chunks(batch(4)) {
+            self.insert_unit_rows(some, &mut ids).await?;
+            let known: Vec<_> = some.iter().filter(|(digest, _)| !ids.contains_key(digest)).collect();
+            if !known.is_empty() {
+                let head = "SELECT id, digest FROM content_unit WHERE digest IN";
+                let query = sqlx::query(list(head, 1, known.len(), ""));
+                let query =
+                    known.iter().fold(query, |query, (digest, _)| query.bind(digest.as_bytes().to_vec()));
+                let rows = query.fetch_all(self.connection()).await.map_err(Error::db("record units"))?;
+                extend(&mut ids, &rows)?;
+            }
+            self.insert_unit_artifacts(some, &ids, unserved).await?;
+        }
+        Ok(ids)
+    }
+
+    async fn insert_unit_rows(
+        &mut self,
+        units: &[(Sha256, &NewUnit)],
+        ids: &mut HashMap<Sha256, Id>,
+    ) -> Result<()> {
         let head = "INSERT INTO content_unit (content_type, unit_key, digest, body)";
-        let mut query = sqlx::query(values(head, units.len(), 4, "ON CONFLICT (digest) DO NOTHING"));
+        let tail = "ON CONFLICT (digest) DO NOTHING RETURNING id, digest";
+        let mut query = sqlx::query(values(head, units.len(), 4, tail));
         for (digest, unit) in units {
             query = query.bind(unit.content_type.to_owned()).bind(unit.key.clone());
             query = query.bind(digest.as_bytes().to_vec()).bind(unit.body.clone());
         }
-        query.execute(self.connection()).await.map(drop).map_err(Error::db("record units"))
+        let rows = query.fetch_all(self.connection()).await.map_err(Error::db("record units"))?;
+        extend(ids, &rows)
     }
 
     async fn insert_unit_artifacts(
         &mut self,
         units: &[(Sha256, &NewUnit)],
         ids: &HashMap<Sha256, Id>,
+        unserved: &[&str],
     ) -> Result<()> {
         let files = units.iter().filter_map(|(digest, unit)| Some((*ids.get(digest)?, unit)));
-        let files: Vec<_> =
-            files.flat_map(|(id, unit)| unit.artifacts.iter().map(move |file| (id, file))).collect();
-        for some in files.chunks(batch(4)) {
-            let head = "INSERT INTO unit_artifact (unit, path, sha256, size)";
-            let mut query = sqlx::query(values(head, some.len(), 4, "ON CONFLICT (unit, path) DO NOTHING"));
-            for (id, file) in some {
+        let served = |unit: &NewUnit| !unserved.contains(&unit.content_type);
+        let files: Vec<_> = files
+            .flat_map(|(id, unit)| unit.artifacts.iter().map(move |file| (id, file, served(unit))))
+            .collect();
+        for some in files.chunks(batch(5)) {
+            let head = "INSERT INTO unit_artifact (unit, path, sha256, size, served)";
+            let mut query = sqlx::query(values(head, some.len(), 5, "ON CONFLICT (unit, path) DO NOTHING"));
+            for (id, file, served) in some {
                 query = query.bind(*id).bind(file.path.to_string());
                 query = query.bind(file.sha256.as_bytes().to_vec()).bind(file.size as i64);
+                query = query.bind(i64::from(*served));
             }
             query.execute(self.connection()).await.map_err(Error::db("record the files of units"))?;
         }
@@ -173,7 +194,8 @@ impl Transaction {
         paths: &[&str],
     ) -> Result<Vec<(Id, UnitArtifact)>> {
         let head = "SELECT a.unit, a.path, a.sha256, a.size FROM unit_artifact a WHERE \
-             EXISTS (SELECT 1 FROM version_unit v WHERE v.unit = a.unit AND v.repository = $1) AND a.path IN";
+             a.served = 1 AND EXISTS (SELECT 1 FROM version_unit v WHERE v.unit = a.unit AND v.repository = $1) \
+             AND a.path IN";
         let mut found = Vec::new();
         for some in paths.chunks(batch(1) - 1) {
             let query = sqlx::query(list(head, 2, some.len(), "")).bind(repository);
@@ -204,8 +226,17 @@ async fn artifacts_of(
     Ok(files)
 }
 
+/// Takes rows of id and digest.
+fn extend(ids: &mut HashMap<Sha256, Id>, rows: &[AnyRow]) -> Result<()> {
+    for row in rows {
+        let pair = row.sha256(1).and_then(|digest| Ok((digest, row.integer(0)?)));
+        ids.extend([pair.map_err(Error::db("record units"))?]);
+    }
+    Ok(())
+}
+
 /// What makes two units the same one: all that a plugin said about it.
-fn identity(unit: &NewUnit) -> Sha256 {
+pub fn identity(unit: &NewUnit) -> Sha256 {
     let mut hasher = Hasher::default();
     let mut field = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());

@@ -1,6 +1,7 @@
 //! Repository versions, and what belongs to each.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::any::AnyRow;
 
@@ -17,7 +18,24 @@ pub struct Content {
     /// Its row.
     pub id: Id,
     /// As in [`crate::model::NewUnit`].
+    pub content_type: Arc<str>,
+    /// As in [`crate::model::NewUnit`].
     pub key: String,
+}
+
+/// A unit where it stands in a version, and what it is identified by.
+#[derive(Debug, Clone)]
+pub struct PlacedUnit {
+    /// Where it stands.
+    pub place: String,
+    /// Its row.
+    pub id: Id,
+    /// As in [`crate::model::NewUnit`].
+    pub content_type: String,
+    /// As in [`crate::model::NewUnit`].
+    pub key: String,
+    /// What [`super::identity`] says of it.
+    pub digest: Sha256,
 }
 
 /// A file that is in a publication because its unit is in the version.
@@ -51,12 +69,18 @@ impl Catalog {
     /// The units of a version, ordered by place and key.
     pub async fn contents(&self, repository: Id, version: i64) -> Result<Vec<Placed<Content>>> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT v.place, u.id, u.unit_key FROM version_unit v JOIN content_unit u ON u.id = v.unit \
+            "SELECT v.place, u.id, u.content_type, u.unit_key FROM version_unit v JOIN content_unit u ON u.id = v.unit \
              WHERE {IN_VERSION} ORDER BY v.place, u.unit_key, u.id"
         ));
         let rows = sqlx::query(sql).bind(repository).bind(version).fetch_all(&self.pool).await;
+        let mut types: HashSet<Arc<str>> = HashSet::new();
         let content = |row: &AnyRow| {
-            Ok(Placed { place: row.text(0)?, unit: Content { id: row.integer(1)?, key: row.text(2)? } })
+            let content_type: Arc<str> = row.text(2)?.into();
+            // There are few types and many units.
+            let content_type = types.get(&content_type).cloned().unwrap_or(content_type);
+            types.insert(content_type.clone());
+            let unit = Content { id: row.integer(1)?, content_type, key: row.text(3)? };
+            Ok(Placed { place: row.text(0)?, unit })
         };
         rows.and_then(|rows| rows.iter().map(content).collect()).map_err(Error::db("read a version"))
     }
@@ -110,7 +134,7 @@ fn unit_files_where(condition: &str) -> sqlx::AssertSqlSafe<String> {
          WHERE p.repository = v.repository AND p.version >= v.added_in ORDER BY p.version, p.time LIMIT 1), \
          CASE WHEN x.sha256 IS NULL THEN 0 ELSE 1 END \
          FROM unit_artifact a CROSS JOIN version_unit v LEFT JOIN artifact x ON x.sha256 = a.sha256 \
-         WHERE v.unit = a.unit AND {condition}"
+         WHERE v.unit = a.unit AND a.served = 1 AND {condition}"
     ))
 }
 
@@ -135,10 +159,34 @@ impl Transaction {
         query.execute(self.connection()).await.map(drop).map_err(Error::db("create a version"))
     }
 
-    /// All units of the newest version with their places. The repository must be locked.
-    pub async fn placed(&mut self, repository: Id) -> Result<Vec<Placed<Id>>> {
-        let sql = "SELECT place, unit FROM version_unit WHERE repository = $1 AND removed_in IS NULL";
+    /// All units of the newest version. The repository must be locked.
+    pub async fn placed_units(&mut self, repository: Id) -> Result<Vec<PlacedUnit>> {
+        let sql = "SELECT v.place, u.id, u.content_type, u.unit_key, u.digest FROM version_unit v \
+             JOIN content_unit u ON u.id = v.unit WHERE v.repository = $1 AND v.removed_in IS NULL";
         let rows = sqlx::query(sql).bind(repository).fetch_all(self.connection()).await;
+        let unit = |row: &AnyRow| {
+            Ok(PlacedUnit {
+                place: row.text(0)?,
+                id: row.integer(1)?,
+                content_type: row.text(2)?,
+                key: row.text(3)?,
+                digest: row.sha256(4)?,
+            })
+        };
+        rows.and_then(|rows| rows.iter().map(unit).collect()).map_err(Error::db("read a version"))
+    }
+
+    /// The newest version's units of a content type in a place. The repository must be locked.
+    pub async fn placed_of_type(
+        &mut self,
+        repository: Id,
+        place: &str,
+        content_type: &str,
+    ) -> Result<Vec<Placed<Id>>> {
+        let sql = "SELECT v.place, v.unit FROM version_unit v JOIN content_unit u ON u.id = v.unit \
+             WHERE v.repository = $1 AND v.place = $2 AND v.removed_in IS NULL AND u.content_type = $3";
+        let query = sqlx::query(sql).bind(repository).bind(place.to_owned()).bind(content_type.to_owned());
+        let rows = query.fetch_all(self.connection()).await;
         rows.and_then(|rows| rows.iter().map(placed).collect()).map_err(Error::db("read a version"))
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Engine;
-use super::contents::{BATCH, read_bodies};
+use super::contents::{BATCH, read_bodies, seen};
 use crate::catalog::Content;
 use crate::error::{Error, Result};
 use crate::model::{Id, Placed, Publication};
@@ -125,7 +125,8 @@ impl Engine {
     pub async fn checkpoint(&self, name: &Name, time: Timestamp) -> Result<Checkpoint> {
         let repository = self.repository(name).await?;
         let found = self.checkpoint_at(name, time).await?;
-        let contents = self.catalog.contents(repository.id, found.version).await?;
+        let plugin = self.registry.get(&repository.plugin)?;
+        let contents = seen(&self.catalog, &*plugin, repository.id, found.version).await?;
         let units: BTreeSet<Id> = contents.iter().map(|content| content.unit.id).collect();
         let files = self.catalog.publication_files(found.id).await?.into_iter();
         let file = |file: crate::catalog::PublicationFile| CheckpointFile {
@@ -143,8 +144,8 @@ impl Engine {
         let plugin = self.registry.get(&repository.plugin)?;
         let from = self.checkpoint_at(name, from).await?;
         let to = self.checkpoint_at(name, to).await?;
-        let before = self.catalog.contents(repository.id, from.version).await?;
-        let after = self.catalog.contents(repository.id, to.version).await?;
+        let before = seen(&self.catalog, &*plugin, repository.id, from.version).await?;
+        let after = seen(&self.catalog, &*plugin, repository.id, to.version).await?;
         let (before, after) = (self.newest(&*plugin, before).await?, self.newest(&*plugin, after).await?);
         let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
         let compare = |left: &str, right: &str| plugin.compare_versions(left, right);

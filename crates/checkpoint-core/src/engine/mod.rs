@@ -4,12 +4,16 @@ mod checkpoints;
 mod contents;
 mod distributions;
 mod fetch;
+mod follow;
+mod limiter;
 mod modify;
 mod on_demand;
 mod pin;
 mod publish;
+mod remotes;
 mod repositories;
 mod resolve;
+mod sink;
 mod sync;
 mod tree;
 mod upload;
@@ -34,6 +38,7 @@ pub use distributions::DistributionChange;
 pub use modify::Modified;
 pub use on_demand::{ByteSource, Incoming, OnDemand};
 pub use publish::PublishRequest;
+pub use remotes::RemoteChange;
 pub use repositories::{ContentEntry, RepositoryChange};
 pub use resolve::{Entry, Freshness, Page, Resolution, Resolver, ServedFile};
 pub use sync::{SyncRequest, Synced};
@@ -74,6 +79,7 @@ pub struct Engine {
     verifier: Arc<dyn Verifier>,
     clock: Arc<dyn Clock>,
     public_url: Option<String>,
+    fetchers: Arc<fetch::Fetchers>,
 }
 
 impl Engine {
@@ -90,6 +96,7 @@ impl Engine {
             verifier: config.verifier,
             clock: config.clock,
             public_url: config.public_url,
+            fetchers: Arc::default(),
         })
     }
 

@@ -1,17 +1,19 @@
 //! Making a new version out of the newest one: what `content add`, `content remove` and `sync` share.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Engine;
+use super::follow;
 use crate::artifacts::Staged;
-use crate::catalog::{Change, KnownUnit, RemoteArtifact, Transaction};
+use crate::catalog::{Change, KnownUnit, Transaction};
 use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
-use crate::model::{Id, NewUnit, Placed, Repository};
-use crate::plugin::{ContentType, Plugin, SameKey};
+use crate::model::{Id, NewUnit, Placed, Remote, Repository};
+use crate::plugin::{ContentType, Plugin, SameKey, SyncMode};
 
 /// What a modification came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,6 +26,17 @@ pub struct Modified {
     pub removed: usize,
 }
 
+/// The remote that units come from.
+pub(super) struct Follow {
+    pub(super) remote: Remote,
+    /// What becomes of units that the remote does not have.
+    pub(super) mode: SyncMode,
+    /// All places that it is about.
+    pub(super) places: HashSet<String>,
+    /// Below which URL the files of each unit can be fetched, if they were not.
+    pub(super) bases: Option<Vec<Arc<str>>>,
+}
+
 /// What is to change, relative to the newest version at the time it is carried out.
 #[derive(Default)]
 pub(super) struct Modification {
@@ -33,11 +46,9 @@ pub(super) struct Modification {
     pub(super) exactly: HashSet<String>,
     /// Whether units follow an upstream: one replaces what has its key in its place, and stands beside what has
     /// its key elsewhere. Otherwise the plugin decides.
-    pub(super) follow: bool,
+    pub(super) follow: Option<Follow>,
     /// Units that shall not be there.
     pub(super) remove: Vec<Placed<Id>>,
-    /// Where files that are not held can be fetched.
-    pub(super) remote_artifacts: Vec<RemoteArtifact>,
     /// What a sync remembers: remote, name, value.
     pub(super) remember: Vec<(Id, String, Value)>,
     /// What the files of new units are.
@@ -66,27 +77,16 @@ impl Engine {
         let mut transaction = self.catalog.begin().await?;
         let locked = transaction.lock_repository(repository.id).await?;
         transaction.insert_artifacts(&change.artifacts).await?;
-        transaction.insert_remote_artifacts(&change.remote_artifacts).await?;
         for (remote, name, value) in &change.remember {
             transaction.set_sync_state(repository.id, *remote, name, value).await?;
         }
-        let settled = if change.follow {
-            follow(&mut transaction, repository.id, &change).await?
-        } else {
-            settle_keys(&mut transaction, repository.id, &*plugin, &change.units).await?
+        let Difference { added, removed } = match &change.follow {
+            Some(follow) => {
+                let unserved = plugin.declaration().unserved();
+                follow::difference(&mut transaction, repository, (&change, follow), &unserved).await?
+            }
+            None => difference(&mut transaction, repository.id, &*plugin, &change).await?,
         };
-        let wanted = settled.wanted;
-        let mut leaving: HashSet<Placed<Id>> = change.remove.into_iter().collect();
-        leaving.extend(settled.replaced);
-        if !change.exactly.is_empty() {
-            let all = transaction.placed(repository.id).await?.into_iter();
-            leaving.extend(all.filter(|placed| change.exactly.contains(&placed.place)));
-        }
-        leaving.retain(|placed| !wanted.contains(placed));
-        let ids: Vec<Id> = wanted.iter().chain(&leaving).map(|placed| placed.unit).collect();
-        let present = transaction.placed_among(repository.id, &ids).await?;
-        let added: Vec<_> = wanted.into_iter().filter(|placed| !present.contains(placed)).collect();
-        let removed: Vec<_> = leaving.into_iter().filter(|placed| present.contains(placed)).collect();
         let mut version = locked.latest_version;
         if !(added.is_empty() && removed.is_empty()) {
             version += 1;
@@ -96,6 +96,35 @@ impl Engine {
         transaction.commit().await?;
         Ok(Modified { version, added: added.len(), removed: removed.len() })
     }
+}
+
+/// What the new version has more and less than the one before it.
+pub(super) struct Difference {
+    pub(super) added: Vec<Placed<Id>>,
+    pub(super) removed: Vec<Placed<Id>>,
+}
+
+/// What a user's change comes to.
+async fn difference(
+    transaction: &mut Transaction,
+    repository: Id,
+    plugin: &dyn Plugin,
+    change: &Modification,
+) -> Result<Difference> {
+    let Settled { wanted, replaced } = settle_keys(transaction, repository, plugin, &change.units).await?;
+    let mut leaving: HashSet<Placed<Id>> = change.remove.iter().cloned().collect();
+    leaving.extend(replaced);
+    leaving.retain(|placed| !wanted.contains(placed));
+    let ids: Vec<Id> = wanted.iter().chain(&leaving).map(|placed| placed.unit).collect();
+    let present = transaction.placed_among(repository, &ids).await?;
+    let added: Vec<_> = wanted.into_iter().filter(|placed| !present.contains(placed)).collect();
+    let mut removed: Vec<_> = leaving.into_iter().filter(|placed| present.contains(placed)).collect();
+    let changed: HashSet<&str> = added.iter().chain(&removed).map(|placed| placed.place.as_str()).collect();
+    let outdated: HashSet<_> = changed.into_iter().flat_map(|place| plugin.outdated(place)).collect();
+    for (place, content_type) in outdated {
+        removed.extend(transaction.placed_of_type(repository, &place, content_type).await?);
+    }
+    Ok(Difference { added, removed })
 }
 
 /// Which rows the new units are, once it is decided what happens to those whose key is taken.
@@ -130,7 +159,7 @@ async fn settle_keys(
     }
     let new = by_key.iter().filter(|(key, _)| !used.contains_key(*key));
     let (new_keys, new_units): (Vec<_>, Vec<&NewUnit>) = new.map(|(key, unit)| (*key, *unit)).unzip();
-    let ids = transaction.insert_units(&new_units).await?;
+    let ids = transaction.insert_units(&new_units, &plugin.declaration().unserved()).await?;
     check_paths(transaction, repository, plugin, (&new_units, &ids, &replaced_ids)).await?;
     used.extend(new_keys.into_iter().zip(ids));
     let row = |placed: &Placed<NewUnit>| {
@@ -140,32 +169,6 @@ async fn settle_keys(
     let replaced_ids: Vec<Id> = replaced_ids.into_iter().collect();
     let replaced = transaction.placed_among(repository, &replaced_ids).await?.into_iter().collect();
     Ok(Settled { wanted: units.iter().filter_map(row).collect(), replaced })
-}
-
-/// What an upstream says is so. Only in places that are not settled as a whole does a unit replace another one.
-async fn follow(transaction: &mut Transaction, repository: Id, change: &Modification) -> Result<Settled> {
-    let units: Vec<&NewUnit> = change.units.iter().map(|placed| &placed.unit).collect();
-    let ids = transaction.insert_units(&units).await?;
-    let row = |(placed, id): (&Placed<NewUnit>, &Id)| Placed { place: placed.place.clone(), unit: *id };
-    let wanted: HashSet<Placed<Id>> = change.units.iter().zip(&ids).map(row).collect();
-    let open = change.units.iter().filter(|placed| !change.exactly.contains(&placed.place));
-    let open: HashSet<(&str, &str)> =
-        open.map(|placed| (placed.place.as_str(), placed.unit.key.as_str())).collect();
-    let mut replaced = Vec::new();
-    if !open.is_empty() {
-        let keys: Vec<&str> = open.iter().map(|(_, key)| *key).collect();
-        let known = transaction.units_with_keys(repository, &keys).await?;
-        let known: HashMap<Id, String> =
-            known.into_iter().map(|known| (known.unit.id, known.unit.key)).collect();
-        let known_ids: Vec<Id> = known.keys().copied().collect();
-        for placed in transaction.placed_among(repository, &known_ids).await? {
-            let key = known.get(&placed.unit).map_or("", String::as_str);
-            if open.contains(&(placed.place.as_str(), key)) && !wanted.contains(&placed) {
-                replaced.push(placed);
-            }
-        }
-    }
-    Ok(Settled { wanted, replaced })
 }
 
 /// The units by type and key. Two different ones with the same key are refused: which one is meant?

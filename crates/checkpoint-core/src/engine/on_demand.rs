@@ -21,6 +21,7 @@ use crate::artifacts::{Staged, run_blocking};
 use crate::catalog::RemoteArtifact;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
+use crate::model::{Id, Policy};
 use crate::name::Name;
 use crate::plugin::{Expected, Fetcher as _};
 use crate::progress::Progress;
@@ -31,8 +32,6 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(5);
 const DISTRUST_HOLDS: Duration = Duration::from_secs(600);
 /// How much of a transfer is read at once.
 const PIECE: u64 = 256 << 10;
-/// How many files `fetch` has in flight.
-const PARALLEL: usize = 16;
 
 /// Where the bytes of a file are.
 pub enum ByteSource {
@@ -89,9 +88,15 @@ impl OnDemand {
             self.held.insert(sha256, ());
             return Ok(ByteSource::Held);
         }
-        let mut sources = self.engine.catalog.remote_artifacts(&sha256).await?;
-        sources.sort_by_key(|source| self.distrusted.contains_key(&source.url));
-        let incoming = self.join(sha256, size, sources)?;
+        let mut artifacts = self.engine.catalog.remote_artifacts(&sha256).await?;
+        artifacts.sort_by_key(|artifact| self.distrusted.contains_key(&artifact.url));
+        let mut sources = Vec::with_capacity(artifacts.len());
+        for artifact in artifacts {
+            let fetcher = self.engine.fetcher(&self.engine.catalog.remote_of(artifact.remote).await?)?;
+            // What the unit says of the size counts, not what some remote says.
+            sources.push(Source { artifact: RemoteArtifact { size, ..artifact }, fetcher });
+        }
+        let incoming = self.join(sha256, size, sources);
         incoming.begun().await.inspect_err(|error| {
             if let Error::Fetch { url, reason, .. } = error {
                 self.failed.insert(sha256, (url.clone(), reason.clone()));
@@ -101,21 +106,17 @@ impl OnDemand {
     }
 
     /// Joins the transfer of a file, or begins it.
-    fn join(&self, sha256: Sha256, size: u64, sources: Vec<RemoteArtifact>) -> Result<Incoming> {
+    fn join(&self, sha256: Sha256, size: u64, sources: Vec<Source>) -> Incoming {
         let mut going_on = self.going_on.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(incoming) = going_on.get(&sha256) {
-            return Ok(incoming.clone());
+            return incoming.clone();
         }
-        let fetcher = HttpFetcher::new(self.engine.store.staging(), self.engine.clock.clone())?;
         let (sender, state) = watch::channel(State::default());
         let incoming = Incoming { size, state };
         going_on.insert(sha256, incoming.clone());
         let (engine, all, distrusted) = (self.engine.clone(), self.going_on.clone(), self.distrusted.clone());
         tokio::spawn(async move {
-            // What the unit says of the size counts, not what some remote says.
-            let sources: Vec<_> =
-                sources.into_iter().map(|source| RemoteArtifact { size, ..source }).collect();
-            let end = transfer(&engine, &fetcher, &sources, &sender).await;
+            let end = transfer(&engine, &sources, &sender).await;
             if let Err(error) = &end {
                 tracing::warn!("cannot fetch {sha256} on demand: {error}");
                 if let Error::Fetch { url, .. } = error {
@@ -125,21 +126,26 @@ impl OnDemand {
             sender.send_modify(|state| state.end = Some(end.map_err(parts)));
             all.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256);
         });
-        Ok(incoming)
+        incoming
     }
 }
 
-/// Fetches from the first source that has it, and stores it before its last byte is given to anybody.
-async fn transfer(
-    engine: &Engine,
-    fetcher: &HttpFetcher,
-    sources: &[RemoteArtifact],
-    state: &watch::Sender<State>,
-) -> Result<()> {
+/// Where a file can be fetched, and by whom.
+struct Source {
+    artifact: RemoteArtifact,
+    fetcher: Arc<HttpFetcher>,
+}
+
+/// Fetches from the first source that has it, and stores it, unless the remote says never to, before its last byte is
+/// given to anybody.
+async fn transfer(engine: &Engine, sources: &[Source], state: &watch::Sender<State>) -> Result<()> {
     let mut last = Error::Corrupt("the file is neither held nor known to be anywhere else".into());
-    for source in sources {
-        let expected = expected(source);
-        match fetcher.fetch_observed(&source.url, expected, Some(&Broadcast(state))).await {
+    for Source { artifact, fetcher } in sources {
+        let fetched =
+            fetcher.fetch_observed(&artifact.url, expected(artifact), Some(&Broadcast(state))).await;
+        match fetched {
+            // Who reads along has the file open.
+            Ok(staged) if fetcher.settings().policy == Policy::Streamed => return Ok(drop(staged)),
             Ok(staged) => return engine.keep(staged).await,
             Err(error) => last = error,
         }
@@ -241,31 +247,50 @@ impl Engine {
     pub async fn fetch_missing(&self, name: &Name, progress: &dyn Progress) -> Result<u64> {
         let repository = self.repository(name).await?;
         let missing = self.catalog.missing_artifacts(repository.id, repository.latest_version).await?;
-        let fetcher = HttpFetcher::new(self.store.staging(), self.clock.clone())?;
-        progress.begin("fetching", Some(missing.len() as u64));
+        let mut fetchers: HashMap<Id, Arc<HttpFetcher>> = HashMap::new();
+        for remote in self.catalog.remotes().await? {
+            fetchers.insert(remote.id, self.fetcher(&remote)?);
+        }
+        // What a remote says is never to be stored is not missing.
+        let stored = |artifact: &RemoteArtifact| {
+            fetchers
+                .get(&artifact.remote)
+                .is_some_and(|fetcher| fetcher.settings().policy != Policy::Streamed)
+        };
+        let missing = missing.into_iter().map(|mut sources| {
+            sources.retain(stored);
+            sources
+        });
+        let missing: Vec<Vec<RemoteArtifact>> = missing.filter(|sources| !sources.is_empty()).collect();
+        progress
+            .begin_bytes("fetching", missing.iter().filter_map(|sources| Some(sources.first()?.size)).sum());
         let fetch = |sources: Vec<RemoteArtifact>| {
-            let fetcher = &fetcher;
+            let fetchers = &fetchers;
             async move {
-                let mut last = None;
-                for source in sources {
-                    match fetcher.fetch(&source.url, expected(&source)).await {
+                let mut last = Error::Internal("a file can be fetched from nowhere".into());
+                for source in &sources {
+                    let Some(fetcher) = fetchers.get(&source.remote) else { continue };
+                    match fetcher.fetch(&source.url, expected(source)).await {
                         Ok(staged) => return Ok(staged),
-                        Err(error) => last = last.or(Some(error)),
+                        Err(error) => last = error,
                     }
                 }
-                Err(last.unwrap_or_else(|| Error::Internal("a file can be fetched from nowhere".into())))
+                Err(last)
             }
         };
+        let parallel = fetchers.values().map(|fetcher| fetcher.parallel()).max().unwrap_or(1);
         let mut transfers =
-            futures_util::stream::iter(missing.into_iter().map(fetch)).buffer_unordered(PARALLEL);
+            futures_util::stream::iter(missing.into_iter().map(fetch)).buffer_unordered(parallel);
         let (mut fetched, mut broken) = (0, Vec::new());
         while let Some(staged) = transfers.next().await {
             match staged {
-                Ok(staged) => self.keep(staged).await?,
+                Ok(staged) => {
+                    progress.advance(staged.digests().size);
+                    self.keep(staged).await?;
+                    fetched += 1;
+                }
                 Err(error) => broken.push(error),
             }
-            fetched += 1;
-            progress.advance(1);
         }
         match broken.into_iter().next() {
             Some(error) => Err(error),

@@ -28,12 +28,15 @@ impl Engine {
         }
         let plugin = self.registry.get(&repository.plugin)?;
         let contents = VersionContents::read(&self.catalog, repository.id, publication.version).await?;
+        let checkpoints_url = self.checkpoints_url(&repository.name, Some(public_url)).await?;
         let signer = self.signer.clone();
         run_blocking(move || {
             plugin.pin(&PinJob {
                 distribution: &distribution.name,
                 url: &url,
                 time,
+                checkpoints_url: checkpoints_url.as_deref(),
+                options: &publication.options,
                 contents: &contents,
                 signer: &*signer,
                 repository_options: &repository.options,

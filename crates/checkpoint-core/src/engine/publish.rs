@@ -93,8 +93,8 @@ impl Engine {
             Some(newest) => self.catalog.publication_files(newest.id).await?,
             None => Vec::new(),
         };
-        let checkpoints_url = self.checkpoints_url(&repository.name).await?;
-        let mut tree = Tree::new(self.store.staging(), before);
+        let checkpoints_url = self.checkpoints_url(&repository.name, self.public_url.as_deref()).await?;
+        let mut tree = Tree::new(&self.catalog, self.store.staging(), before);
         let (signer, options) = (self.signer.clone(), options.clone());
         let work = move || {
             let seal = plugin.publish(PublishJob {
@@ -167,10 +167,14 @@ impl Engine {
     }
 
     /// Where the repository's checkpoints are served, with `@TIME@` for the time.
-    async fn checkpoints_url(&self, repository: &Name) -> Result<Option<String>> {
+    pub(super) async fn checkpoints_url(
+        &self,
+        repository: &Name,
+        public_url: Option<&str>,
+    ) -> Result<Option<String>> {
         let distributions = self.distributions().await?;
         let serving = distributions.iter().find(|d| d.checkpoint && d.repository == *repository);
-        let url = |(serving, public): (&Distribution, &String)| content_url(public, &serving.base_path);
-        Ok(serving.zip(self.public_url.as_ref()).map(|pair| format!("{}@TIME@/", url(pair))))
+        let url = |(serving, public): (&Distribution, &str)| content_url(public, &serving.base_path);
+        Ok(serving.zip(public_url).map(|pair| format!("{}@TIME@/", url(pair))))
     }
 }

@@ -1,11 +1,10 @@
-//! Creating, changing and listing repositories and remotes, and listing what a repository holds.
+//! Creating, changing and listing repositories, and listing what one holds.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::Engine;
-use super::contents::{BATCH, read_bodies};
+use super::contents::{BATCH, read_bodies, seen};
 use crate::error::{Error, Result};
 use crate::model::{Publication, Remote, Repository, RepositoryVersion};
 use crate::name::Name;
@@ -118,7 +117,7 @@ impl Engine {
     pub async fn content(&self, name: &Name) -> Result<Vec<ContentEntry>> {
         let repository = self.repository(name).await?;
         let plugin = self.registry.get(&repository.plugin)?;
-        let contents = self.catalog.contents(repository.id, repository.latest_version).await?;
+        let contents = seen(&self.catalog, &*plugin, repository.id, repository.latest_version).await?;
         let mut entries = Vec::with_capacity(contents.len());
         for some in contents.chunks(BATCH) {
             for placed in read_bodies(&self.catalog, some).await? {
@@ -134,43 +133,10 @@ impl Engine {
         }
         Ok(entries)
     }
-
-    /// Creates a remote.
-    pub async fn create_remote(
-        &self,
-        name: &Name,
-        plugin: &str,
-        url: &str,
-        options: Map<String, Value>,
-    ) -> Result<Remote> {
-        let declaration = self.registry.get(plugin)?.declaration();
-        let Some(remote) = declaration.remote else {
-            return Err(Error::Invalid(format!("there are no remotes of type {plugin}")));
-        };
-        let parsed =
-            Url::parse(url).map_err(|error| Error::Invalid(format!("'{url}' is not a URL: {error}")))?;
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(Error::Invalid(format!("'{url}' is neither an http: nor an https: URL")));
-        }
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(Error::Invalid("a remote's URL must not hold a user name or password".into()));
-        }
-        let options = Value::Object(without_nulls(options));
-        remote.check("remote options", &options)?;
-        let mut transaction = self.catalog.begin().await?;
-        transaction.create_remote(name, plugin, url, &options).await?;
-        transaction.commit().await?;
-        self.catalog.remote(name).await
-    }
-
-    /// All remotes by name.
-    pub async fn remotes(&self) -> Result<Vec<Remote>> {
-        self.catalog.remotes().await
-    }
 }
 
 /// Sets what `change` has, going into objects.
-fn merge(options: &mut Map<String, Value>, change: Map<String, Value>) {
+pub(super) fn merge(options: &mut Map<String, Value>, change: Map<String, Value>) {
     for (name, value) in change {
         match (options.get_mut(&name), value) {
             (Some(Value::Object(inner)), Value::Object(change)) => merge(inner, change),
@@ -181,7 +147,7 @@ fn merge(options: &mut Map<String, Value>, change: Map<String, Value>) {
     }
 }
 
-fn without_nulls(options: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn without_nulls(options: Map<String, Value>) -> Map<String, Value> {
     let kept = options.into_iter().filter(|(_, value)| !value.is_null());
     kept.map(|(name, value)| match value {
         Value::Object(inner) => (name, Value::Object(without_nulls(inner))),

@@ -8,7 +8,7 @@ use moka::sync::Cache;
 use super::Engine;
 use super::view::{Served, View, Views};
 use crate::catalog::UnitFile;
-use crate::digest::{Digests, Md5, Sha256};
+use crate::digest::{Digests, Md5, Sha256, Sha512};
 use crate::error::Result;
 use crate::model::{Distribution, Id, Publication};
 use crate::name::split_path;
@@ -90,6 +90,8 @@ pub struct Resolver {
     pages: Cache<(Id, String), Arc<Page>>,
     /// By-hash names, and packages of earlier publications, under a live distribution: by generation.
     retained: Cache<(Id, i64, String), Option<Found>>,
+    /// The SHA-512 of metadata, by its SHA-256; only upstreams that list it have it asked for.
+    sha512: Cache<Sha256, Sha512>,
     /// Until when a repository's past is settled, and the first generation in which that past is all there.
     settled: Cache<Id, (Timestamp, i64)>,
 }
@@ -153,6 +155,7 @@ impl Resolver {
                 .weigher(|(_, _, path): &(Id, i64, String), _: &Option<Found>| (path.len() + OVERHEAD) as u32)
                 .max_capacity(REMEMBERED)
                 .build(),
+            sha512: Cache::new(100_000),
             settled: Cache::new(100_000),
         }
     }
@@ -309,12 +312,27 @@ impl Resolver {
             return Ok(None);
         };
         let files = catalog.publication_files(publication.id).await?;
-        let mut here = files.iter().filter(|file| split_path(&file.path).0 == directory);
-        let found = here.find(|file| match hash {
-            Hash::Sha256(sha256) => file.digests.sha256 == sha256,
-            Hash::Md5(md5) => file.digests.md5 == md5,
-        });
-        Ok(found.map(|file| Found::new(&file.digests, publication.time, Origin::ByHash)))
+        for file in files.iter().filter(|file| split_path(&file.path).0 == directory) {
+            let is_it = match &hash {
+                Hash::Sha256(sha256) => file.digests.sha256 == *sha256,
+                Hash::Md5(md5) => file.digests.md5 == *md5,
+                Hash::Sha512(sha512) => self.sha512_of(&file.digests.sha256).await? == *sha512,
+            };
+            if is_it {
+                return Ok(Some(Found::new(&file.digests, publication.time, Origin::ByHash)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The catalog does not know it, since our own Release files do not list it.
+    async fn sha512_of(&self, sha256: &Sha256) -> Result<Sha512> {
+        if let Some(known) = self.sha512.get(sha256) {
+            return Ok(known);
+        }
+        let computed = self.engine.store.sha512(sha256).await?;
+        self.sha512.insert(*sha256, computed);
+        Ok(computed)
     }
 
     /// What a client of a live distribution may still ask for although the newest publication does not have it:
@@ -330,6 +348,8 @@ impl Resolver {
                 let found = match hash {
                     Hash::Sha256(sha256) => catalog.file_by_sha256(repository, directory, &sha256).await?,
                     Hash::Md5(md5) => catalog.file_by_md5(repository, directory, &md5).await?,
+                    // Of an index that is gone, clients find the one that is there by its name.
+                    Hash::Sha512(_) => None,
                 };
                 found.map(|(file, published)| Found::new(&file.digests, published, Origin::ByHash))
             }
@@ -412,6 +432,7 @@ fn add_child(children: &mut Children, inside: &str, modified: Timestamp, size: u
 enum Hash {
     Sha256(Sha256),
     Md5(Md5),
+    Sha512(Sha512),
 }
 
 /// `directory/by-hash/SHA256/hex`: the directory and the hash, spelled as apt spells them.
@@ -422,6 +443,7 @@ fn by_hash(path: &str) -> Option<(&str, Hash)> {
     let hash = match algorithm {
         "SHA256" => Hash::Sha256(hex.parse().ok()?),
         "MD5Sum" => Hash::Md5(hex.parse().ok()?),
+        "SHA512" => Hash::Sha512(hex.parse().ok()?),
         _ => return None,
     };
     Some((directory, hash))

@@ -64,6 +64,9 @@ pub struct ContentType {
     pub upload: OptionsType,
     /// Whether a path of such a unit has the same bytes for ever, so that caches may keep it for ever too.
     pub immutable_paths: bool,
+    /// Whether its files are at their paths in every publication of a version that has it. If not they are only where
+    /// the plugin's publish adopts them, and people do not see the unit in lists.
+    pub served: bool,
 }
 
 /// All that a plugin says about itself.
@@ -86,6 +89,11 @@ pub struct Declaration {
 }
 
 impl Declaration {
+    /// The content types whose files are only where they are adopted.
+    pub fn unserved(&self) -> Vec<&'static str> {
+        self.content.iter().filter(|content| !content.served).map(|content| content.name).collect()
+    }
+
     /// The content type of uploads.
     pub fn uploaded(&self) -> Result<&ContentType> {
         self.content

@@ -15,7 +15,7 @@ use crate::artifacts::{Staged, Writing};
 use crate::catalog::KnownUnit;
 use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
-use crate::model::{NewUnit, Placed, Unit};
+use crate::model::{NewUnit, Placed, Policy, Unit};
 use crate::name::{Name, RelativePath};
 use crate::signer::{Signer, Verifier};
 use crate::time::Timestamp;
@@ -49,6 +49,12 @@ pub trait Plugin: Send + Sync {
 
     /// What a client has to put into its configuration to use the publication at `job.url`.
     fn pin(&self, job: &PinJob<'_>) -> Result<String>;
+
+    /// Which units are not true any more once somebody has changed, other than by a sync, what stands in a place: the
+    /// place and content type of each.
+    fn outdated(&self, _changed: &str) -> Vec<(String, &'static str)> {
+        Vec::new()
+    }
 }
 
 /// A file that a user uploads.
@@ -89,11 +95,14 @@ pub struct Label {
 
 /// The contents of the version to be published. Order: place, then key, compared byte by byte.
 pub trait Contents {
-    /// Place and key of each unit.
-    fn keys(&self) -> Box<dyn Iterator<Item = (&str, &str)> + '_>;
+    /// Place, content type and key of each unit.
+    fn keys(&self) -> Box<dyn Iterator<Item = (&str, &str, &str)> + '_>;
 
     /// Each unit with its body, read as the iterator goes, in bounded memory.
     fn units(&self) -> Box<dyn Iterator<Item = Result<Placed<Unit>>> + '_>;
+
+    /// As [`Contents::units`], but for units of these content types only.
+    fn units_of<'a>(&'a self, types: &'a [&'a str]) -> Box<dyn Iterator<Item = Result<Placed<Unit>>> + 'a>;
 }
 
 /// Takes the files of a publication.
@@ -101,8 +110,8 @@ pub trait PublicationWriter {
     /// Begins a file.
     fn create(&mut self) -> Result<Writing>;
 
-    /// Gives a file that was begun its path.
-    fn add(&mut self, path: RelativePath, file: Writing) -> Result<()>;
+    /// Gives a file that was begun its path; says what its bytes are.
+    fn add(&mut self, path: RelativePath, file: Writing) -> Result<Digests>;
 
     /// Adds at `path` what `make` writes when it reads the file that was added at `source`. What it writes may
     /// depend only on what it reads and on how `path` differs from `source`: where the same was derived before,
@@ -112,10 +121,10 @@ pub trait PublicationWriter {
         source: &RelativePath,
         path: RelativePath,
         make: &mut dyn FnMut(&mut dyn Read, &mut dyn Write) -> Result<()>,
-    ) -> Result<()>;
+    ) -> Result<Digests>;
 
-    /// The path, size and digests of every file so far, by path.
-    fn files(&self) -> Box<dyn Iterator<Item = (&RelativePath, &Digests)> + '_>;
+    /// Adds a file of a unit at `path`; gives its digests.
+    fn adopt(&mut self, path: RelativePath, sha256: &Sha256) -> Result<Digests>;
 }
 
 /// All that a publication is made from.
@@ -148,8 +157,8 @@ pub struct SyncJob<'a> {
     pub options: &'a Value,
     /// What becomes of units that the remote does not have.
     pub mode: SyncMode,
-    /// Whether files that cannot be had are left out, rather than the whole sync refused.
-    pub skip_broken: bool,
+    /// When the files of units are fetched. The core does it, but what was synced with another policy is not unchanged.
+    pub policy: Policy,
     /// Whether an upstream may go back in time, expire, or change its name.
     pub accept_change: bool,
     /// How to reach the remote.
@@ -204,14 +213,9 @@ pub trait Fetcher: Send + Sync {
         known: &Validators,
         limit: u64,
     ) -> Result<Option<(Staged, Validators)>>;
-}
 
-/// Where the files of a unit are.
-pub enum UnitFiles {
-    /// In the store: they were held before, or given to [`SyncSink::store`].
-    Held,
-    /// They stay where they are until somebody asks for them: the URL of each, in the order of the unit's files.
-    Remote(Vec<String>),
+    /// How many bytes a URL has, as the upstream says, for files of which nothing else does.
+    async fn size(&self, url: &str) -> Result<u64>;
 }
 
 /// Takes what a sync finds.
@@ -220,26 +224,27 @@ pub trait SyncSink: Send + Sync {
     /// Which of the digests need not be fetched, since their bytes are here.
     async fn held(&mut self, wanted: &[Sha256]) -> Result<HashSet<Sha256>>;
 
-    /// Keeps what was fetched, whatever becomes of the sync: the next one need not fetch it again.
-    async fn store(&mut self, fetched: Vec<Staged>) -> Result<()>;
+    /// Keeps files that the plugin has fetched, whatever becomes of the sync: the next one need not fetch them again.
+    async fn keep(&mut self, fetched: Vec<Staged>) -> Result<()>;
 
-    /// Adds a unit.
-    async fn add(&mut self, unit: Placed<NewUnit>, files: UnitFiles) -> Result<()>;
+    /// Adds a unit. Its files that are not held are at their paths below `base`, a URL without a slash at its end;
+    /// they are fetched at the end of the sync, or when somebody asks for them, as the remote's policy says.
+    fn add(&mut self, unit: Placed<NewUnit>, base: &Arc<str>);
 
     /// Says that all units of a place are being added, so that a mirror has no others there.
     fn claim(&mut self, place: &str);
 
+    /// Says that a place is as the last sync left it.
+    fn leave(&mut self, place: &str);
+
     /// What an earlier sync of this repository from this remote remembered.
     fn recall(&self, name: &str) -> Option<Value>;
 
+    /// Whether the last sync left something out that could not be had, so that what is unchanged is worth another look.
+    fn left_out(&self) -> bool;
+
     /// Remembers something for the next sync, if this one succeeds.
     fn remember(&mut self, name: &str, value: Value);
-
-    /// A stage begins: what is done, and how many steps it has.
-    fn begin(&self, stage: &str, steps: u64);
-
-    /// A step is done.
-    fn advance(&self);
 
     /// Remarks on something that the user should know although the sync goes on.
     fn remark(&mut self, remark: String);
@@ -253,7 +258,11 @@ pub struct PinJob<'a> {
     pub url: &'a str,
     /// The checkpoint's time, if it is one.
     pub time: Option<Timestamp>,
-    /// Place and key of each unit.
+    /// The URL of the repository's checkpoints with `@TIME@` where the time goes, if there are any.
+    pub checkpoints_url: Option<&'a str>,
+    /// What the plugin was told when it made the publication.
+    pub options: &'a Value,
+    /// The version that it shows.
     pub contents: &'a dyn Contents,
     /// Who signed.
     pub signer: &'a dyn Signer,

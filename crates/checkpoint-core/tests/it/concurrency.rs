@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use checkpoint_core::engine::{Engine, RepositoryChange, Resolver};
+use checkpoint_core::engine::{Engine, RemoteChange, RepositoryChange, Resolver};
 use checkpoint_core::model::Publication;
 use checkpoint_core::name::Name;
 use checkpoint_core::progress::Silent;
@@ -153,7 +153,8 @@ async fn repositories_can_be_changed_by_many_at_once_and_keep_what_nobody_named(
         let remote: Name = "upstream".parse().unwrap();
         let url = "http://upstream.example.org/";
         let engine = &test.engine;
-        engine.create_remote(&remote, "fake", url, Default::default()).await.unwrap();
+        let change = RemoteChange { url: Some(url.into()), ..RemoteChange::default() };
+        engine.create_remote(&remote, "fake", change).await.unwrap();
         let name: Name = "r".parse().unwrap();
         let with_remote = RepositoryChange { remotes: vec![remote.clone()], ..Default::default() };
         let created = engine.create_repository(&name, "fake", with_remote).await;

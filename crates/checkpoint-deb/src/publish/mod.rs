@@ -1,7 +1,8 @@
-//! From a version to `dists/`: indices for every suite, component and architecture, and signed Release files.
+//! From a version to a tree: either indices made anew and signed by us, or what the upstream signed.
 
-mod packages;
+mod indices;
 mod release;
+mod verbatim;
 
 use std::sync::Arc;
 
@@ -12,26 +13,39 @@ use checkpoint_core::signer::Signer;
 use checkpoint_core::time::Timestamp;
 use debian_format::release::Release;
 
-use crate::options::{self, RepositoryOptions};
+use crate::files::KEYS;
+use crate::options::{self, Kind, PublicationOptions, RepositoryOptions};
 use crate::place;
 
-/// Where the public keys are, at the root of the publication.
-pub(crate) const KEYS: &str = "archive-key.asc";
+/// What kind of publication is asked for.
+pub(crate) fn kind(options: &serde_json::Value, repository: &RepositoryOptions) -> Result<Kind> {
+    let options: PublicationOptions = options::parse(options)?;
+    Ok(options.kind.unwrap_or(repository.publication))
+}
 
-/// Writes the indices; the Release files follow once the time is known.
+/// Writes all files but those that carry the publication's time.
 pub(crate) fn publish(job: PublishJob<'_>) -> Result<Seal> {
     let options: RepositoryOptions = options::parse(job.repository_options)?;
-    let suites = place::suites(job.contents, &options)?;
-    packages::write(job.contents, &suites, job.writer)?;
+    match kind(job.options, &options)? {
+        Kind::Apt => apt(job, &options),
+        Kind::Verbatim => {
+            verbatim::write(job.contents, job.writer)?;
+            Ok(Box::new(|_| Ok(Vec::new())))
+        }
+    }
+}
+
+/// Writes the indices; the Release files follow once the time is known.
+fn apt(job: PublishJob<'_>, options: &RepositoryOptions) -> Result<Seal> {
+    let suites = place::suites(job.contents, options)?;
     let fields = release::Fields {
         repository: job.repository.as_str(),
-        options: &options,
+        options,
         snapshots: job.checkpoints_url.map(|url| url.replace("@TIME@", "@SNAPSHOTID@")),
     };
-    let mut releases = Vec::with_capacity(suites.len());
-    for (name, suite) in &suites {
-        releases.push((name.clone(), release::release(name, suite, &fields, job.writer)?));
-    }
+    let mut releases: Vec<(String, Release)> =
+        suites.iter().map(|(name, suite)| (name.clone(), release::release(name, suite, &fields))).collect();
+    indices::write(job.contents, &suites, &mut releases, job.writer)?;
     let signer = job.signer;
     Ok(Box::new(move |time| seal(&releases, &signer, time)))
 }
@@ -46,16 +60,25 @@ fn seal(
     let mut files = Vec::with_capacity(3 * releases.len() + 1);
     for (suite, release) in releases {
         let text = release::text(&Release { date: time.unix(), ..release.clone() })?;
-        let mut add = |name: &str, bytes: Vec<u8>| -> Result<()> {
-            files.push((format!("dists/{suite}/{name}").parse()?, bytes));
-            Ok(())
-        };
-        add("InRelease", signer.clearsign(&text, time.system_time())?)?;
-        add("Release.gpg", signer.detach(&text, time.system_time())?)?;
-        add("Release", text)?;
+        files.extend(signed(suite, text, &**signer, time)?);
     }
     if !releases.is_empty() {
         files.push((KEYS.parse()?, signer.public_keys()?.into_bytes()));
     }
     Ok(files)
+}
+
+/// A Release with its signatures.
+fn signed(
+    suite: &str,
+    text: Vec<u8>,
+    signer: &dyn Signer,
+    time: Timestamp,
+) -> Result<[(RelativePath, Vec<u8>); 3]> {
+    let path = |name: &str| place::path_in(suite, name).parse::<RelativePath>();
+    Ok([
+        (path("InRelease")?, signer.clearsign(&text, time.system_time())?),
+        (path("Release.gpg")?, signer.detach(&text, time.system_time())?),
+        (path("Release")?, text),
+    ])
 }

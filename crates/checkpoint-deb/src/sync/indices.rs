@@ -1,47 +1,26 @@
-//! Which indices a remote is about, and fetching them.
+//! Fetching files that Release lists: by their hash, where upstream offers that, else by their name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 
 use checkpoint_core::artifacts::Staged;
 use checkpoint_core::digest::Sha256;
-use checkpoint_core::plugin::{Expected, SyncJob};
+use checkpoint_core::plugin::{Expected, Fetcher, SyncJob};
 use checkpoint_core::{Error, Result};
 use debian_format::compression::Compression;
-use debian_format::release::{Release, ReleaseFile};
+use futures_util::StreamExt as _;
 
-use super::release::directory_url;
-use crate::options::{RemoteOptions, SuiteName};
+use super::choose::Forms;
+use crate::files::Listed;
 
 /// What is read of an index whose plain size Release does not say, for each byte of the compressed one.
 const MAX_RATIO: u64 = 200;
+/// How many files of a suite are fetched at once.
+const PARALLEL: usize = 8;
 
-/// What an index lists.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lists {
-    Packages,
-    Sources,
-}
-
-/// One `Packages` or `Sources`.
-pub(super) struct Index {
-    /// The path of the plain file, from the suite's directory.
-    pub(super) path: String,
-    pub(super) lists: Lists,
-    /// The one that its packages are for, if not for all.
-    pub(super) architecture: String,
-    /// The digest that stands for its content: of the plain file if Release lists it, else of the smallest.
-    pub(super) sha256: Sha256,
-    /// In which compressions it can be had, the smallest first.
-    offered: Vec<(Compression, Listed)>,
-    /// The plain file, if Release lists it.
-    pub(super) plain: Option<Listed>,
-}
-
-/// Size and digest out of Release.
-#[derive(Clone, Copy)]
-pub(super) struct Listed {
-    pub(super) size: u64,
-    pub(super) sha256: Sha256,
+/// A suite's directory at the upstream, and how files in it may be asked for.
+pub(super) struct Directory {
+    pub(super) url: String,
+    pub(super) by_hash: bool,
 }
 
 /// An index that was fetched.
@@ -52,119 +31,65 @@ pub(super) struct Fetched {
     pub(super) limit: u64,
 }
 
-/// The indices of each component that the remote is about.
-pub(super) fn choose(
-    release: &Release,
-    options: &RemoteOptions,
-    suite: &SuiteName,
-) -> Result<BTreeMap<String, Vec<Index>>> {
-    let has = |wanted: &str, there: &[String], what: &str| {
-        // debian-security lists `updates/main` where everybody says main.
-        let found = there.iter().any(|name| name == wanted || name.rsplit('/').next() == Some(wanted));
-        let there = there.join(", ");
-        found.then_some(()).ok_or_else(|| {
-            Error::Invalid(format!("suite '{}' has no {what} '{wanted}'; it has {there}", suite.as_str()))
-        })
-    };
-    let components: BTreeSet<String> = match options.component.is_empty() {
-        true => {
-            release.components.iter().filter_map(|name| Some(name.rsplit('/').next()?.to_owned())).collect()
-        }
-        false => options.component.iter().map(|name| name.as_str().to_owned()).collect(),
-    };
-    let mut architectures: BTreeSet<String> = match options.architecture.is_empty() {
-        true => release.architectures.iter().cloned().collect(),
-        false => options.architecture.iter().map(|name| name.as_str().to_owned()).collect(),
-    };
-    components.iter().try_for_each(|name| has(name, &release.components, "component"))?;
-    architectures.iter().try_for_each(|name| has(name, &release.architectures, "architecture"))?;
-    // Where every index has the packages for all architectures, nobody needs those by themselves.
-    let in_each = release.no_support_for_architecture_all.as_deref() == Some("Packages");
-    if in_each && architectures.len() > 1 {
-        architectures.remove("all");
-    } else if !in_each {
-        architectures.insert("all".to_owned());
-    }
-    let files: BTreeMap<&str, &ReleaseFile> =
-        release.files.iter().map(|file| (file.path.as_str(), file)).collect();
-    let mut chosen = BTreeMap::new();
-    for component in components {
-        let mut indices = Vec::new();
-        for architecture in &architectures {
-            let path = format!("{component}/binary-{architecture}/Packages");
-            indices.extend(find(&files, path, Lists::Packages, architecture)?);
-        }
-        if options.sources {
-            indices.extend(find(&files, format!("{component}/source/Sources"), Lists::Sources, "")?);
-        }
-        if indices.is_empty() {
-            let suite = suite.as_str();
-            return Err(Error::Invalid(format!(
-                "suite '{suite}' lists no Packages for component '{component}'"
-            )));
-        }
-        chosen.insert(component, indices);
-    }
-    Ok(chosen)
-}
-
-fn find(
-    files: &BTreeMap<&str, &ReleaseFile>,
-    path: String,
-    lists: Lists,
-    architecture: &str,
-) -> Result<Option<Index>> {
-    let file = |compression: Compression| {
-        let extension = compression.extension();
-        let path = if extension.is_empty() { path.clone() } else { format!("{path}.{extension}") };
-        Some((compression, *files.get(path.as_str())?))
-    };
-    let offered = Compression::ALL.into_iter().filter_map(file);
-    let offered = offered.map(|(compression, file)| Ok((compression, listed(file)?)));
-    let mut offered: Vec<(Compression, Listed)> = offered.collect::<Result<_>>()?;
-    offered.sort_by_key(|(_, listed)| listed.size);
-    let Some((_, smallest)) = offered.first() else { return Ok(None) };
-    let plain = offered.iter().find(|(compression, _)| *compression == Compression::None);
-    let plain = plain.map(|(_, listed)| *listed);
-    let sha256 = plain.unwrap_or(*smallest).sha256;
-    Ok(Some(Index { path, lists, architecture: architecture.to_owned(), sha256, offered, plain }))
-}
-
-fn listed(file: &ReleaseFile) -> Result<Listed> {
-    let weak =
-        || Error::Invalid(format!("Release lists '{}' without a SHA256, so it cannot be trusted", file.path));
-    Ok(Listed { size: file.size, sha256: file.sha256.ok_or_else(weak)?.into() })
-}
-
-/// Fetches an index in the smallest compression that is there: by its hash, where upstream offers that, else by its
-/// name.
-pub(super) async fn fetch(
-    job: &SyncJob<'_>,
-    suite: &SuiteName,
-    index: &Index,
-    by_hash: bool,
-) -> Result<Fetched> {
-    let directory = directory_url(job.url, suite);
-    let (inside, _) = index.path.rsplit_once('/').unwrap_or(("", &index.path));
+/// Fetches an index in the smallest compression that is there.
+pub(super) async fn fetch(job: &SyncJob<'_>, directory: &Directory, forms: &Forms) -> Result<Fetched> {
     let mut missing = None;
-    for &(compression, Listed { size, sha256 }) in &index.offered {
-        let extension = compression.extension();
-        let dot = if extension.is_empty() { "" } else { "." };
-        let named = format!("{directory}/{}{dot}{extension}", index.path);
-        let hashed = by_hash.then(|| format!("{directory}/{inside}/by-hash/SHA256/{sha256}"));
-        for url in hashed.into_iter().chain([named]) {
-            let expected = Expected { sha256: Some(sha256), size: Some(size), limit: size };
-            match job.fetcher.fetch(&url, expected).await {
-                Ok(staged) => {
-                    let ratio = size.saturating_mul(MAX_RATIO).saturating_add(1 << 20);
-                    let limit = index.plain.map_or(ratio, |plain| plain.size);
-                    return Ok(Fetched { staged, compression, limit });
-                }
-                // Some announce what they do not have.
-                Err(error @ Error::Fetch { missing: true, .. }) => missing = missing.or(Some(error)),
-                Err(error) => return Err(error),
+    for (compression, listed) in &forms.listed {
+        match fetch_file(job.fetcher, directory, listed).await {
+            Ok(staged) => {
+                let ratio = listed.size.saturating_mul(MAX_RATIO).saturating_add(1 << 20);
+                let limit = forms.plain().map_or(ratio, |plain| plain.size);
+                return Ok(Fetched { staged, compression: *compression, limit });
             }
+            // Some announce what they do not have.
+            Err(error @ Error::Fetch { missing: true, .. }) => missing = missing.or(Some(error)),
+            Err(error) => return Err(error),
         }
     }
-    Err(missing.unwrap_or_else(|| Error::Internal(format!("'{}' is not offered", index.path))))
+    Err(missing.unwrap_or_else(|| Error::Internal(format!("'{}' is not offered", forms.stem))))
+}
+
+async fn fetch_file(fetcher: &dyn Fetcher, directory: &Directory, listed: &Listed) -> Result<Staged> {
+    let Directory { url, by_hash } = directory;
+    let Listed { path, size, sha256, .. } = listed;
+    let named = format!("{url}/{path}");
+    let expected = Expected { sha256: Some(*sha256), size: Some(*size), limit: *size };
+    if *by_hash {
+        let inside = path.rsplit_once('/').map_or(String::new(), |(inside, _)| format!("{inside}/"));
+        let hashed = format!("{url}/{inside}by-hash/SHA256/{sha256}");
+        match fetcher.fetch(&hashed, expected).await {
+            Err(Error::Fetch { missing: true, .. }) => {}
+            fetched => return fetched,
+        }
+    }
+    fetcher.fetch(&named, expected).await
+}
+
+/// Sees to it that files are held, as far as the upstream has them; gives all of them, saying which are.
+pub(super) async fn hold(
+    job: &mut SyncJob<'_>,
+    directory: &Directory,
+    wanted: Vec<Listed>,
+) -> Result<Vec<Listed>> {
+    let digests: Vec<Sha256> = wanted.iter().map(|listed| listed.sha256).collect();
+    let mut held: HashSet<Sha256> = job.sink.held(&digests).await?;
+    let fetcher = job.fetcher;
+    let missing: Vec<Listed> =
+        wanted.iter().filter(|listed| !held.contains(&listed.sha256)).cloned().collect();
+    let transfers =
+        missing.into_iter().map(|listed| async move { fetch_file(fetcher, directory, &listed).await });
+    let mut transfers = futures_util::stream::iter(transfers).buffer_unordered(PARALLEL);
+    let mut arrived = Vec::new();
+    while let Some(fetched) = transfers.next().await {
+        match fetched {
+            Ok(staged) => arrived.push(staged),
+            Err(Error::Fetch { missing: true, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    drop(transfers);
+    held.extend(arrived.iter().map(|staged| staged.digests().sha256));
+    job.sink.keep(arrived).await?;
+    let mark = |listed: Listed| Listed { held: held.contains(&listed.sha256), ..listed };
+    Ok(wanted.into_iter().map(mark).collect())
 }

@@ -1,73 +1,35 @@
 //! From an index to units, and their files.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, BufReader, Read};
 
-use checkpoint_core::digest::{Hasher, Sha256};
+use checkpoint_core::digest::Hasher;
 use checkpoint_core::model::{NewUnit, Placed, UnitArtifact};
-use checkpoint_core::name::encode_path;
-use checkpoint_core::plugin::{Expected, SyncJob, UnitFiles};
 use checkpoint_core::{Error, Result};
 use debian_format::compression::decoder;
 use debian_format::deb822::{Stanza, StanzaReader};
 use debian_format::name;
 use debian_format::version::Version;
-use futures_util::StreamExt as _;
 
-use super::indices::{Fetched, Index, Lists};
+use super::choose::{Index, Lists};
+use super::indices::Fetched;
+use crate::content::{INSTALLER_PACKAGE, PACKAGE, SOURCE_PACKAGE};
+use crate::files::KEYS;
+use crate::options::check_architecture;
 use crate::place;
-use crate::publish::KEYS;
-use crate::units::{PACKAGE, SOURCE_PACKAGE, check_stanza};
+use crate::units::check_stanza;
 
-/// How many packages are fetched at once.
-const PARALLEL: usize = 16;
+/// Names of files that only metadata may have.
+const METADATA: [&str; 3] = ["InRelease", "Release", "Release.gpg"];
 /// The largest file that is believed to exist, in bytes.
 const MAX_SIZE: u64 = 1 << 40;
-/// How many broken files an error names.
-const NAMED: usize = 5;
 
 /// A package of an upstream.
 pub(super) type PlacedUnit = Placed<NewUnit>;
 
-/// What all suites of a remote have.
-#[derive(Default)]
-pub(super) struct Found {
-    units: Vec<PlacedUnit>,
-    paths: HashMap<String, Sha256>,
-}
-
-impl Found {
-    /// Takes the packages of a suite. One path cannot have two contents.
-    pub(super) fn extend(&mut self, units: Vec<PlacedUnit>) -> Result<()> {
-        for placed in units {
-            for file in &placed.unit.artifacts {
-                let first = self.paths.entry(file.path.to_string()).or_insert(file.sha256);
-                if *first != file.sha256 {
-                    let path = &file.path;
-                    return Err(Error::Invalid(format!(
-                        "upstream lists '{path}' twice, with different SHA256"
-                    )));
-                }
-            }
-            self.units.push(placed);
-        }
-        Ok(())
-    }
-
-    pub(super) fn into_units(self) -> impl Iterator<Item = PlacedUnit> {
-        self.units.into_iter()
-    }
-}
-
-/// A package's URL.
-pub(super) fn url(base: &str, path: &str) -> String {
-    format!("{}/{}", base.trim_end_matches('/'), encode_path(path))
-}
-
 /// Reads an index that has the digest it should have.
 pub(super) fn read(fetched: &Fetched, index: &Index, place: &str) -> Result<Vec<PlacedUnit>> {
-    let wrong = |why: String| Error::Invalid(format!("upstream's '{}': {why}", index.path));
+    let wrong = |why: String| Error::Invalid(format!("upstream's '{}': {why}", index.forms.stem));
     let plain = decoder(BufReader::new(fetched.staged.open()?), fetched.compression, fetched.limit);
     let plain = plain.map_err(|error| wrong(error.to_string()))?;
     let mut plain = Hashing { inner: plain, hasher: Hasher::default() };
@@ -75,7 +37,8 @@ pub(super) fn read(fetched: &Fetched, index: &Index, place: &str) -> Result<Vec<
     let mut stanzas = StanzaReader::new(BufReader::with_capacity(1 << 16, &mut plain));
     while let Some(stanza) = stanzas.next_stanza().map_err(|error| wrong(error.to_string()))? {
         let unit = match index.lists {
-            Lists::Packages => package(&stanza, index),
+            Lists::Packages => package(&stanza, PACKAGE, index),
+            Lists::InstallerPackages => package(&stanza, INSTALLER_PACKAGE, index),
             Lists::Sources => source(&stanza),
         };
         units.push(Placed { place: place.to_owned(), unit: unit.map_err(wrong)? });
@@ -84,7 +47,7 @@ pub(super) fn read(fetched: &Fetched, index: &Index, place: &str) -> Result<Vec<
     // The decoder's checks of its last bytes count too.
     io::copy(&mut plain, &mut io::sink()).map_err(|error| wrong(error.to_string()))?;
     let digests = plain.hasher.finish();
-    match index.plain {
+    match index.forms.plain() {
         Some(listed) if (listed.sha256, listed.size) != (digests.sha256, digests.size) => {
             Err(wrong("decompressed it is not what Release lists".into()))
         }
@@ -133,8 +96,9 @@ impl<'a> Fields<'a> {
     }
 
     fn file(&self, path: &str, size: &str, sha256: &str) -> Result<UnitArtifact, String> {
-        let path = name::safe_path(path).map_err(|error| self.wrong(error))?;
-        if path.starts_with("dists/") || path == KEYS {
+        let path = name::safe_path(relative(path)).map_err(|error| self.wrong(error))?;
+        let (_, file) = path.rsplit_once('/').unwrap_or(("", path));
+        if path.starts_with("dists/") || path == KEYS || METADATA.contains(&file) {
             return Err(self.wrong(format!("'{path}' is a place of metadata")));
         }
         let size = size.parse().ok().filter(|size| *size <= MAX_SIZE);
@@ -145,29 +109,48 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The stanza as a unit; it stays as upstream wrote it.
+    /// The stanza as a unit; it stays as upstream wrote it, except that clients could not ask for `./` paths.
     fn unit(&self, content_type: &'static str, architecture: &str, artifacts: Vec<UnitArtifact>) -> NewUnit {
-        let mut body = self.stanza.raw().to_vec();
+        let mut body = without_dots(self.stanza.raw());
         body.push(b'\n');
         NewUnit { content_type, key: place::key(self.package, self.version, architecture), body, artifacts }
     }
 }
 
+/// A path without the `./` that it begins with in many flat repositories.
+fn relative(path: &str) -> &str {
+    path.trim_start_matches("./")
+}
+
+/// A stanza whose Filename does not begin with `./`.
+fn without_dots(stanza: &[u8]) -> Vec<u8> {
+    const FIELD: &[u8] = b"\nFilename: ";
+    let Some(at) = memchr::memmem::find(stanza, FIELD) else { return stanza.to_vec() };
+    let (before, mut rest) = stanza.split_at(at + FIELD.len());
+    while let Some(less) = rest.strip_prefix(b"./") {
+        rest = less;
+    }
+    [before, rest].concat()
+}
+
 /// A stanza of `Packages`.
-fn package(stanza: &Stanza<'_>, index: &Index) -> Result<NewUnit, String> {
+fn package(stanza: &Stanza<'_>, content_type: &'static str, index: &Index) -> Result<NewUnit, String> {
     let fields = Fields::of(stanza)?;
     let architecture = fields.get("Architecture")?;
-    if architecture != "all" && architecture != index.architecture {
+    let fits = index.architecture.as_deref().is_none_or(|own| architecture == own || architecture == "all");
+    if !fits || check_architecture(architecture, true).is_err() {
         return Err(fields.wrong(format!("it is for '{}'", architecture.escape_debug())));
     }
     let file = fields.file(fields.get("Filename")?, fields.get("Size")?, fields.get("SHA256")?)?;
-    Ok(fields.unit(PACKAGE, architecture, vec![file]))
+    Ok(fields.unit(content_type, architecture, vec![file]))
 }
 
 /// A stanza of `Sources` (Debian Policy section 5.4): several files in one directory.
 fn source(stanza: &Stanza<'_>) -> Result<NewUnit, String> {
     let fields = Fields::of(stanza)?;
-    let directory = fields.get("Directory")?;
+    // In a flat repository it may be missing, or `.`.
+    let directory = stanza.get_str("Directory").map_or(".", |text| text.trim().trim_end_matches('/'));
+    let directory = if directory.is_empty() { "." } else { directory };
     let lines = fields.get("Checksums-Sha256")?.lines().map(str::trim).filter(|line| !line.is_empty());
     let file = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -180,53 +163,4 @@ fn source(stanza: &Stanza<'_>) -> Result<NewUnit, String> {
     };
     let files: Vec<UnitArtifact> = lines.map(file).collect::<Result<_, _>>()?;
     Ok(fields.unit(SOURCE_PACKAGE, place::SOURCE, files))
-}
-
-/// Fetches what is not held, and gives all units to the sink. A file that cannot be had is reported at the end; what
-/// was fetched is kept all the same.
-pub(super) async fn fetch(job: &mut SyncJob<'_>, found: Found) -> Result<()> {
-    let files = |units: &[PlacedUnit]| {
-        units.iter().flat_map(|placed| placed.unit.artifacts.clone()).collect::<Vec<_>>()
-    };
-    let wanted = files(&found.units);
-    let mut held = job.sink.held(&wanted.iter().map(|file| file.sha256).collect::<Vec<_>>()).await?;
-    let missing: HashMap<Sha256, UnitArtifact> = wanted.into_iter().map(|file| (file.sha256, file)).collect();
-    let missing: Vec<_> = missing.into_values().filter(|file| !held.contains(&file.sha256)).collect();
-    job.sink.begin("fetching", missing.len() as u64);
-    let (base, fetcher) = (job.url, job.fetcher);
-    let transfers = missing.into_iter().map(|file| async move {
-        let url = url(base, file.path.as_str());
-        let expected = Expected { sha256: Some(file.sha256), size: Some(file.size), limit: file.size };
-        (file.sha256, fetcher.fetch(&url, expected).await)
-    });
-    let mut transfers = futures_util::stream::iter(transfers).buffer_unordered(PARALLEL);
-    let mut broken = Vec::new();
-    while let Some((sha256, fetched)) = transfers.next().await {
-        match fetched {
-            Ok(staged) => {
-                job.sink.store(vec![staged]).await?;
-                held.insert(sha256);
-            }
-            Err(error @ Error::Fetch { .. }) => broken.push(error.to_string()),
-            Err(error) => return Err(error),
-        }
-        job.sink.advance();
-    }
-    drop(transfers);
-    if !broken.is_empty() {
-        let count = broken.len();
-        let named = broken.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
-        if !job.skip_broken {
-            return Err(Error::Invalid(format!(
-                "{count} files could not be had, so there is no new version (the rest is kept for the next sync): {named}"
-            )));
-        }
-        broken.into_iter().for_each(|sentence| job.sink.remark(format!("left out: {sentence}")));
-    }
-    for unit in found.into_units() {
-        if unit.unit.artifacts.iter().all(|file| held.contains(&file.sha256)) {
-            job.sink.add(unit, UnitFiles::Held).await?;
-        }
-    }
-    Ok(())
 }

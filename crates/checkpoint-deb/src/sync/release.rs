@@ -3,13 +3,14 @@
 use std::io::Read as _;
 
 use checkpoint_core::artifacts::Staged;
-use checkpoint_core::digest::Sha256;
+use checkpoint_core::digest::{Digests, Sha256};
 use checkpoint_core::plugin::{Expected, SyncJob, Validators};
 use checkpoint_core::{Error, Result};
 use debian_format::release::Release;
 use serde::{Deserialize, Serialize};
 
 use crate::options::{RemoteOptions, SuiteName};
+use crate::place;
 
 /// The most that apt reads of a Release file, in bytes (Acquire::MaxReleaseFileSize).
 const MAX_RELEASE: u64 = 10_000_000;
@@ -34,6 +35,62 @@ pub(super) struct Known {
 pub(super) struct Upstream {
     pub(super) release: Release,
     pub(super) known: Known,
+    /// The file it came in, until it is kept, and its text without a signature.
+    staged: Option<Staged>,
+    text: Vec<u8>,
+}
+
+/// A form of a Release: `InRelease`, `Release` or `Release.gpg`.
+pub(super) struct Companion {
+    pub(super) name: &'static str,
+    pub(super) digests: Digests,
+}
+
+impl Upstream {
+    /// Keeps the Release in all forms that the upstream has, which have to say the same.
+    pub(super) async fn keep(
+        &mut self,
+        job: &mut SyncJob<'_>,
+        options: &RemoteOptions,
+        directory: &str,
+    ) -> Result<Vec<Companion>> {
+        let own = if self.known.file == "InRelease" { "InRelease" } else { "Release" };
+        let mut forms: Vec<(&'static str, Staged)> =
+            self.staged.take().map(|staged| (own, staged)).into_iter().collect();
+        let expected = Expected { limit: MAX_RELEASE, ..Expected::default() };
+        if let Some(keys) = options.keyring.as_ref().map(|keyring| keyring.as_bytes()) {
+            let url = format!("{directory}/Release");
+            let plain = match own {
+                "Release" => Ok(None),
+                _ => job.fetcher.fetch(&url, expected).await.map(Some),
+            };
+            let signature = job.fetcher.fetch(&format!("{url}.gpg"), expected).await;
+            match (plain, signature) {
+                (Ok(plain), Ok(signature)) => {
+                    let text = plain.as_ref().map_or_else(|| Ok(self.text.clone()), |plain| read(plain))?;
+                    if text.trim_ascii_end() != self.text.trim_ascii_end() {
+                        return Err(Error::fetch(&url, "it is of another state than InRelease"));
+                    }
+                    let held =
+                        job.verifier.verify_detached(keys, &text, &read(&signature)?, job.now.system_time());
+                    held.map_err(|error| {
+                        Error::fetch(&url, format!("Release.gpg does not hold for it: {error}"))
+                    })?;
+                    forms.extend(plain.map(|plain| ("Release", plain)));
+                    forms.push(("Release.gpg", signature));
+                }
+                // Some have InRelease only.
+                (Err(Error::Fetch { missing: true, .. }), _)
+                | (_, Err(Error::Fetch { missing: true, .. })) => {}
+                (Err(error), _) | (_, Err(error)) => return Err(error),
+            }
+        }
+        let companion =
+            |(name, staged): &(&'static str, Staged)| Companion { name, digests: *staged.digests() };
+        let companions = forms.iter().map(companion).collect();
+        job.sink.keep(forms.into_iter().map(|(_, staged)| staged).collect()).await?;
+        Ok(companions)
+    }
 }
 
 /// Fetches and checks the Release; `None` if it is what it was.
@@ -64,14 +121,15 @@ pub(super) async fn fetch(
         let (origin, codename) = (release.origin.clone(), release.codename.clone());
         let known =
             Known { file: (*file).to_owned(), validators, sha256, date: release.date, origin, codename };
-        return Ok((!unchanged).then_some(Upstream { release, known }));
+        return Ok((!unchanged).then_some(Upstream { release, known, staged: Some(staged), text }));
     }
     Err(Error::fetch(&directory, "it has no Release file"))
 }
 
-/// `URL/dists/SUITE`
+/// `URL/dists/SUITE`, or in a flat repository `URL/DIRECTORY`.
 pub(super) fn directory_url(url: &str, suite: &SuiteName) -> String {
-    format!("{}/dists/{}", url.trim_end_matches('/'), suite.as_str())
+    let inside = place::path_in(suite.as_str(), "");
+    format!("{}/{inside}", url.trim_end_matches('/')).trim_end_matches('/').to_owned()
 }
 
 fn read(staged: &Staged) -> Result<Vec<u8>> {
