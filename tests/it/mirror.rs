@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use checkpoint_testkit::archive::Archive;
 use checkpoint_testkit::debs::{deb, deb_with};
 use checkpoint_testkit::program;
+use checkpoint_testkit::upstream::{Fault, Upstream};
 use debian_format::archive::DebBuilder;
 
 use crate::support::apt::Apt;
-use crate::support::upstream::{Archive, Fault, Upstream};
-use crate::support::{Debpoint, Server};
+use crate::support::{Debpoint, Server, upstream_archive};
 
 /// A data directory with a repository `mirror` that follows an upstream with three packages.
 struct Mirror {
@@ -19,7 +20,7 @@ struct Mirror {
 
 impl Mirror {
     fn new(flags: &[&str]) -> Mirror {
-        let (debpoint, upstream, mut archive) = (Debpoint::new(), Upstream::default(), Archive::new());
+        let (debpoint, upstream, mut archive) = (Debpoint::new(), Upstream::default(), upstream_archive());
         archive.add("tool", "1.0", deb_with("tool", "1.0", "amd64", ""));
         archive.add("lib", "1:2~rc1+b1", deb_with("lib", "1:2~rc1+b1", "amd64", ""));
         archive.add("data", "1.0", deb("data", "1.0"));
@@ -212,7 +213,7 @@ fn fetch_fills_in_what_is_missing() {
 fn an_upstream_that_is_not_trusted_is_refused() {
     let mut mirror = Mirror::new(&[]);
     mirror.sync();
-    let stranger = Archive::new();
+    let stranger = upstream_archive();
     let ours = std::mem::replace(&mut mirror.archive, stranger);
     mirror.archive.date = ours.date + 600;
     mirror.archive.publish(&mirror.upstream);
@@ -290,7 +291,7 @@ fn hostile_metadata_is_refused_though_it_is_signed() {
         ("Architecture: amd64", "Architecture: amd64\nSize: x", "Size"),
         ("SHA256: ", "SHA256: 00", "SHA-256"),
         ("Filename: ", "Nofilename: ", "no Filename"),
-        ("Filename: pool/main/t/tool/tool_1.0.deb", "Filename: archive-key.asc", "a place of metadata"),
+        ("Filename: pool/main/t/tool/tool_1.0_amd64.deb", "Filename: archive-key.asc", "a place of metadata"),
         ("Filename: pool/", "Filename: dists/", "a place of metadata"),
         ("Size: ", "Size: 9999999999", "its Size"),
         ("X-Unknown: kept", "X-Unknown: a\n \t\n Package: b", "white space"),
@@ -351,7 +352,7 @@ fn a_broken_file_is_reported_and_the_rest_is_kept() {
     let mirror = Mirror::new(&[]);
     let path = mirror.path("tool");
     mirror.upstream.set(&format!("/{path}"), b"something else");
-    mirror.refused("tool_1.0.deb");
+    mirror.refused("tool_1.0_amd64.deb");
     mirror.upstream.asked();
     mirror.refused("1 files could not be had");
     let packages = mirror.upstream.asked().into_iter().filter(|path| path.starts_with("/pool/"));
@@ -359,7 +360,7 @@ fn a_broken_file_is_reported_and_the_rest_is_kept() {
     let output = mirror.debpoint.run(&["sync", "mirror", "--skip-broken"]);
     let said = crate::support::text(&output.stderr);
     assert!(
-        output.status.success() && said.contains("left out: ") && said.contains("tool_1.0.deb"),
+        output.status.success() && said.contains("left out: ") && said.contains("tool_1.0_amd64.deb"),
         "{said}"
     );
     assert_eq!(mirror.content(), ["data_1.0_all", "lib_1:2~rc1+b1_amd64"]);
@@ -390,7 +391,7 @@ fn several_remotes_stand_side_by_side_in_one_repository() {
     let mut mirror = Mirror::new(&[]);
     mirror.sync();
     let security = Upstream::default();
-    let mut archive = Archive::new();
+    let mut archive = upstream_archive();
     archive.suite = "bookworm-security".into();
     archive.add("tool", "1.0+deb12u1", deb_with("tool", "1.0+deb12u1", "amd64", ""));
     archive.publish(&security);
@@ -530,7 +531,7 @@ fn the_real_archive_of_this_machine_verifies_and_syncs() {
 #[test]
 fn a_remote_that_lies_does_not_keep_others_from_their_files() {
     let mirror = Mirror::new(&["--policy", "on_demand"]);
-    let (liar, mut archive) = (Upstream::default(), Archive::new());
+    let (liar, mut archive) = (Upstream::default(), upstream_archive());
     archive.add("tool", "1.0", deb_with("tool", "1.0", "amd64", ""));
     archive.publish(&liar);
     let path = archive.packages.keys().next().unwrap().clone();

@@ -1,9 +1,9 @@
 //! The file plugin fetches from an upstream.
 
 use checkpoint_core::digest::Digests;
+use checkpoint_testkit::upstream::Upstream;
 
 use crate::support::Debpoint;
-use crate::support::upstream::Upstream;
 
 /// Puts files and a manifest of them onto the upstream.
 fn put(upstream: &Upstream, files: &[(&str, &[u8])]) {

@@ -1,4 +1,5 @@
-//! An HTTP/1.1 client that sends what it is told and shows what came, with no redirects followed.
+//! An HTTP/1.1 client that sends what it is told and shows what came, with no redirects followed; and what the servers
+//! of this crate share.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -100,6 +101,49 @@ impl Connection {
         let mut line = String::new();
         self.reader.read_line(&mut line).expect("a line");
         line.trim_end().to_owned()
+    }
+}
+
+/// The head of a request or an answer, as it came.
+#[derive(Debug, Clone)]
+pub struct Head {
+    lines: Vec<String>,
+}
+
+impl Head {
+    /// Reads up to the empty line; `None` if the connection ends before.
+    pub fn read(reader: &mut impl BufRead) -> Option<Head> {
+        let mut lines: Vec<String> = Vec::new();
+        while lines.last().is_none_or(|line| line != "\r\n") {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
+            lines.push(line);
+        }
+        Some(Head { lines })
+    }
+
+    /// As it came.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.lines.concat().into_bytes()
+    }
+
+    /// A word of the first line.
+    pub fn word(&self, index: usize) -> &str {
+        self.lines[0].split_whitespace().nth(index).expect("the first line has so many words")
+    }
+
+    /// The path of a request, percent-decoded.
+    pub fn path(&self) -> String {
+        percent_encoding::percent_decode_str(self.word(1))
+            .decode_utf8()
+            .expect("the path is text")
+            .into_owned()
+    }
+
+    /// The value of a header; `name` is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.lines.iter().filter_map(|line| line.split_once(':'));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 }
 

@@ -1,5 +1,5 @@
 //! Test tools of debpoint: packages to order, an engine with a clock that is set by hand, a fake plugin, the
-//! conformance suite of the plugin seam, and an HTTP client that hides nothing.
+//! conformance suite of the plugin seam, an HTTP client that hides nothing, and upstreams that misbehave.
 //!
 //! Everything here panics where something is wrong: it is for tests only.
 
@@ -8,6 +8,8 @@
 pub mod debs;
 pub mod clock;
 pub mod http;
+pub mod upstream;
+pub mod archive;
 pub mod fake;
 pub mod engine;
 pub mod conformance;

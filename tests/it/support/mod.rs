@@ -1,13 +1,15 @@
 //! The `debpoint` command, its server, and real apt, each in a directory of its own.
 
 pub mod apt;
-pub mod upstream;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
 
+use checkpoint_testkit::archive::Archive;
 use checkpoint_testkit::http::{self, Answer, Connection};
+use debpoint::openpgp::{KeyAlgorithm, Keyring};
 use tempfile::TempDir;
 
 /// A data directory, and the command to work on it.
@@ -175,7 +177,15 @@ pub fn after(time: &str, seconds: i64) -> String {
 
 /// The time now, as in URLs.
 pub fn now() -> String {
-    checkpoint_core::time::Timestamp::of(std::time::SystemTime::now()).to_string()
+    checkpoint_core::time::Timestamp::of(SystemTime::now()).to_string()
+}
+
+/// An upstream archive with a key of its own.
+pub fn upstream_archive() -> Archive {
+    let directory = tempfile::tempdir().unwrap();
+    let born = SystemTime::now() - Duration::from_secs(3600);
+    Keyring::generate(directory.path(), KeyAlgorithm::Ed25519, "upstream", born).unwrap();
+    Archive::new(Keyring::open(directory.path()).unwrap())
 }
 
 /// The repository's own directory.
