@@ -1,6 +1,6 @@
 //! `debpoint checkpoint …`
 
-use checkpoint_core::engine::{Diff, Difference, DifferenceKind};
+use checkpoint_core::engine::{Difference, DifferenceKind};
 use checkpoint_core::name::Name;
 use checkpoint_core::time::Timestamp;
 use clap::{Args, Subcommand};
@@ -89,13 +89,14 @@ impl Command {
             }
             Command::Diff(DiffArgs { name, from, to, json }) => {
                 let diff = app.engine.diff(&name, from, to).await?;
-                if json { output.json(&diff) } else { print_diff(&diff, output) }
+                if json { output.json(&diff) } else { print_changes(&diff.changes, output) }
             }
         }
     }
 }
 
-fn print_diff(diff: &Diff, output: &Output) -> Result<()> {
+/// A line for each change.
+pub(super) fn print_changes(changes: &[Difference], output: &Output) -> Result<()> {
     let row = |change: &Difference| {
         let kind = match change.change {
             DifferenceKind::Added => "added",
@@ -109,6 +110,6 @@ fn print_diff(diff: &Diff, output: &Output) -> Result<()> {
         let (from, to) = (version(&change.from), version(&change.to));
         [kind.to_owned(), name.clone(), variant.clone(), from, to, place.clone()]
     };
-    let rows: Vec<_> = diff.changes.iter().map(row).collect();
+    let rows: Vec<_> = changes.iter().map(row).collect();
     output.table(["CHANGE", "NAME", "VARIANT", "FROM", "TO", "PLACE"], &rows)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use checkpoint_core::engine::Modified;
+use checkpoint_core::engine::{Copied, CopyRequest, Modified, VersionRef};
 use checkpoint_core::name::Name;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
@@ -18,6 +18,9 @@ pub enum Command {
     Add(Add),
     /// Remove content from a repository, in one new version. Checkpoints keep what they have.
     Remove(Remove),
+    /// Copy content from versions of repositories into another one, to the places where it stands there, in one new
+    /// version.
+    Copy(Copy),
     /// List what the newest version of a repository holds.
     List(List),
 }
@@ -43,6 +46,29 @@ pub struct Remove {
     /// Only what stands in this place, such as 'bookworm main'.
     #[arg(long)]
     place: Option<String>,
+}
+
+/// Options of `content copy`.
+#[derive(Args)]
+pub struct Copy {
+    /// The version to copy from: NAME, or NAME@NUMBER for one that is not the newest.
+    #[arg(value_name = "FROM")]
+    from: VersionRef,
+    /// The repository to copy to.
+    #[arg(value_name = "TO")]
+    to: Name,
+    /// What to copy [default: everything]: for deb a pattern as in docs/patterns.md, such as a name; for file a path.
+    #[arg(value_name = "PATTERN")]
+    pattern: Option<String>,
+    /// Copy what it depends on, too.
+    #[arg(long, requires = "pattern")]
+    with_dependencies: bool,
+    /// Of each package keep only the newest version in the repository that is copied to.
+    #[arg(long)]
+    newest: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Options of `content list`.
@@ -72,6 +98,11 @@ impl Command {
                 let modified = app.engine.remove_content(&name, &selectors, place.as_deref()).await?;
                 output.line(&sentence(&name, &modified))
             }
+            Command::Copy(Copy { from, to, pattern, with_dependencies, newest, json }) => {
+                let request = CopyRequest { pattern, with_dependencies, newest };
+                let copied = app.engine.copy(&[from], &to, request).await?;
+                if json { output.json(&copied) } else { print_copied(&to, &copied, output) }
+            }
             Command::List(List { name, json }) => {
                 let entries = app.engine.content(&name).await?;
                 if json {
@@ -85,6 +116,12 @@ impl Command {
             }
         }
     }
+}
+
+/// What a copy came to, in words.
+pub(super) fn print_copied(to: &Name, copied: &Copied, output: &Output) -> Result<()> {
+    copied.remarks.iter().for_each(|remark| output.note(remark));
+    output.line(&sentence(to, &copied.modified))
 }
 
 /// What a modification came to, in words.

@@ -11,6 +11,7 @@ mod publication;
 mod remote;
 mod repository;
 mod settings;
+mod version;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -50,7 +51,10 @@ pub enum Command {
     /// Add, remove and list what a repository holds.
     #[command(subcommand)]
     Content(content::Command),
-    /// Create and list remotes: upstreams to sync from.
+    /// List, compare and merge versions of repositories.
+    #[command(subcommand)]
+    Version(version::Command),
+    /// Create, change and list remotes: upstreams to sync from.
     #[command(subcommand)]
     Remote(remote::Command),
     /// Fetch what a remote has into a new version of a repository.
@@ -141,6 +145,7 @@ impl Invocation {
         let done = match self.command {
             Command::Repository(command) => command.run(&app, output).await,
             Command::Content(command) => command.run(&app, (self.declared, &progress), output).await,
+            Command::Version(command) => command.run(&app, output).await,
             Command::Remote(command) => command.run(&app, self.declared, output).await,
             Command::Sync(sync) => sync.run(&app, &progress, output).await,
             Command::Fetch(fetch) => fetch.run(&app, &progress, output).await,

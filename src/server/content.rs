@@ -114,9 +114,10 @@ impl ContentServer {
     }
 }
 
-/// The path without `.` segments (RFC 3986 section 5.2.4), which apt sends where a Filename begins with `./`.
+/// The path of a file without `.` segments (RFC 3986 section 5.2.4), which apt sends where a Filename begins with `./`.
 fn without_dots(path: &str) -> Cow<'_, str> {
-    match path.split('/').any(|segment| segment == ".") {
+    let of_a_file = !path.ends_with(['/', '.']);
+    match of_a_file && path.split('/').any(|segment| segment == ".") {
         true => path.split('/').filter(|segment| *segment != ".").collect::<Vec<_>>().join("/").into(),
         false => path.into(),
     }

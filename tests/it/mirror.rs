@@ -1,5 +1,12 @@
 //! A repository that follows an upstream archive.
 
+mod everything;
+mod filter;
+mod promotion;
+mod reach;
+mod remotes;
+mod verbatim;
+
 use std::time::{Duration, Instant};
 
 use checkpoint_testkit::archive::Archive;
@@ -24,14 +31,26 @@ impl Mirror {
         archive.add("tool", "1.0", deb_with("tool", "1.0", "amd64", ""));
         archive.add("lib", "1:2~rc1+b1", deb_with("lib", "1:2~rc1+b1", "amd64", ""));
         archive.add("data", "1.0", deb("data", "1.0"));
+        Mirror::of(archive, (debpoint, upstream), flags)
+    }
+
+    /// A mirror of an archive that is not published yet.
+    fn of(archive: Archive, (debpoint, upstream): (Debpoint, Upstream), flags: &[&str]) -> Mirror {
         archive.publish(&upstream);
         let url = upstream.start();
         let key = debpoint.file("upstream.asc", archive.key());
-        let create = ["remote", "create", "up", "--type", "deb", "--url", &url, "--suite", "bookworm"];
+        let create = ["remote", "create", "up", "--type", "deb", "--url", &url, "--suite", &archive.suite];
         debpoint.ok(&[&create[..], &["--keyring", &key], flags].concat());
         debpoint.repository("mirror", "deb");
         debpoint.ok(&["repository", "update", "mirror", "--remote", "up"]);
         Mirror { debpoint, upstream, archive }
+    }
+
+    /// A server that says in `pin` where it is.
+    fn serve(&self) -> Server {
+        let server = self.debpoint.serve();
+        self.debpoint.file("data/debpoint.toml", format!("public_url = \"{}\"\n", server.url));
+        server
     }
 
     fn sync(&self) -> serde_json::Value {

@@ -5,6 +5,7 @@ mod content;
 mod place;
 mod files;
 mod units;
+mod choose;
 mod publish;
 mod sources;
 mod sync;

@@ -3,15 +3,17 @@
 use std::cmp::Ordering;
 
 use async_trait::async_trait;
-use checkpoint_core::Result;
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit};
 use checkpoint_core::plugin::{
-    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, SyncJob,
-    SyncMode, Upload,
+    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, Selected,
+    SyncJob, SyncMode, Upload,
 };
+use checkpoint_core::{Error, Result};
+use debian_format::pattern::Pattern;
 use debian_format::version;
 
+use crate::choose::choose;
 use crate::options::{PublicationOptions, RemoteOptions, RepositoryOptions, UploadOptions};
 use crate::{content, place, publish, sources, sync, units};
 
@@ -64,6 +66,18 @@ impl Plugin for DebPlugin {
 
     fn pin(&self, job: &PinJob<'_>) -> Result<String> {
         sources::stanzas(job)
+    }
+
+    fn select(&self, units: &[Placed<Unit>], pattern: &str, with_dependencies: bool) -> Result<Selected> {
+        let parse = |text: &str| Pattern::parse(text).map_err(|error| Error::Invalid(error.to_string()));
+        let mut parsed = parse(pattern)?;
+        if with_dependencies {
+            parsed = parse(&format!("?with-dependencies({parsed})"))?;
+        }
+        choose(
+            &parsed,
+            units.iter().map(|placed| (placed.unit.content_type.as_str(), placed.unit.body.as_slice())),
+        )
     }
 
     fn outdated(&self, changed: &str) -> Vec<(String, &'static str)> {

@@ -39,6 +39,12 @@ impl Catalog {
         Ok(known)
     }
 
+    /// The files of units, by row.
+    pub async fn artifacts_of(&self, units: &[Unit]) -> Result<HashMap<Id, Vec<UnitArtifact>>> {
+        let mut connection = self.pool.acquire().await.map_err(Error::db("connect"))?;
+        artifacts_of(&mut connection, units).await.map_err(Error::db("read the files of units"))
+    }
+
     /// The units with these rows, by row.
     pub async fn units(&self, ids: &[Id]) -> Result<HashMap<Id, Unit>> {
         let mut connection = self.pool.acquire().await.map_err(Error::db("connect"))?;

@@ -147,21 +147,16 @@ impl Engine {
         let before = seen(&self.catalog, &*plugin, repository.id, from.version).await?;
         let after = seen(&self.catalog, &*plugin, repository.id, to.version).await?;
         let (before, after) = (self.newest(&*plugin, before).await?, self.newest(&*plugin, after).await?);
-        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-        let compare = |left: &str, right: &str| plugin.compare_versions(left, right);
-        let changes = names
-            .into_iter()
-            .filter_map(|name| difference(name, before.get(name), after.get(name), &compare));
-        Ok(Diff { from: from.time, to: to.time, changes: changes.collect() })
+        Ok(Diff { from: from.time, to: to.time, changes: differences(&*plugin, &before, &after) })
     }
 
     /// For each place, name and variant the newest version.
-    async fn newest(
+    pub(super) async fn newest(
         &self,
         plugin: &dyn Plugin,
         contents: Vec<Placed<Content>>,
-    ) -> Result<BTreeMap<Thing, Newest>> {
-        let mut newest: BTreeMap<Thing, Newest> = BTreeMap::new();
+    ) -> Result<NewestVersions> {
+        let mut newest = NewestVersions::new();
         for some in contents.chunks(BATCH) {
             for placed in read_bodies(&self.catalog, some).await? {
                 let Label { name, variant, version } = plugin.label(&placed.unit);
@@ -179,10 +174,27 @@ impl Engine {
 
 type Thing = (String, String, String);
 
+/// The newest version of each thing, by place, name and variant.
+pub(super) type NewestVersions = BTreeMap<Thing, Newest>;
+
 #[derive(Clone, PartialEq, Eq)]
-struct Newest {
+pub(super) struct Newest {
     version: String,
     unit: Id,
+}
+
+/// What is different.
+pub(super) fn differences(
+    plugin: &dyn Plugin,
+    before: &NewestVersions,
+    after: &NewestVersions,
+) -> Vec<Difference> {
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let compare = |left: &str, right: &str| plugin.compare_versions(left, right);
+    names
+        .into_iter()
+        .filter_map(|name| difference(name, before.get(name), after.get(name), &compare))
+        .collect()
 }
 
 fn difference(

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod contents;
+mod copy;
 mod distributions;
 mod fetch;
 mod follow;
@@ -34,6 +35,7 @@ use crate::signer::{Signer, Verifier};
 use crate::time::{Clock, Timestamp};
 
 pub use checkpoints::{Checkpoint, CheckpointFile, Diff, Difference, Kind as DifferenceKind};
+pub use copy::{Copied, CopyRequest, VersionDiff, VersionRef};
 pub use distributions::DistributionChange;
 pub use modify::Modified;
 pub use on_demand::{ByteSource, Incoming, OnDemand};

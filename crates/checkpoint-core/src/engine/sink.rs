@@ -200,7 +200,7 @@ impl SyncSink for Sink<'_> {
     async fn held(&mut self, wanted: &[Sha256]) -> Result<HashSet<Sha256>> {
         let held = self.engine.catalog.known_artifacts(wanted).await?;
         let kept = self.staged.iter().map(|staged| staged.digests().sha256);
-        Ok(held.into_keys().chain(kept).collect())
+        Ok(held.into_keys().chain(kept.filter(|sha256| wanted.contains(sha256))).collect())
     }
 
     async fn keep(&mut self, fetched: Vec<Staged>) -> Result<()> {

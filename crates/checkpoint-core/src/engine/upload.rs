@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Engine;
-use super::contents::{BATCH, read_bodies};
+use super::contents::{BATCH, read_bodies, seen};
 use super::modify::{Modification, Modified};
 use crate::artifacts::{Staged, Staging, run_blocking};
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ impl Engine {
     ) -> Result<Modified> {
         let repository = self.repository(name).await?;
         let plugin = self.registry.get(&repository.plugin)?;
-        let contents = self.catalog.contents(repository.id, repository.latest_version).await?;
+        let contents = seen(&self.catalog, &*plugin, repository.id, repository.latest_version).await?;
         let mut matched = vec![false; selectors.len()];
         let mut change = Modification::default();
         for some in contents.chunks(BATCH) {

@@ -12,5 +12,5 @@ pub use declaration::{ContentType, Declaration, OptionsType};
 pub use registry::Registry;
 pub use seam::{
     Contents, Expected, Fetcher, Label, PinJob, Plugin, PublicationWriter, PublishJob, SameKey, Seal,
-    SyncJob, SyncMode, SyncSink, Upload, Validators,
+    Selected, SyncJob, SyncMode, SyncSink, Upload, Validators,
 };

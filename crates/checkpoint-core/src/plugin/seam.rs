@@ -50,6 +50,16 @@ pub trait Plugin: Send + Sync {
     /// What a client has to put into its configuration to use the publication at `job.url`.
     fn pin(&self, job: &PinJob<'_>) -> Result<String>;
 
+    /// Which of `units` a user means by `pattern`, and, if asked for, all that these need. Unless a plugin has a language
+    /// of its own, a pattern is a name as [`Plugin::label`] gives it.
+    fn select(&self, units: &[Placed<Unit>], pattern: &str, with_dependencies: bool) -> Result<Selected> {
+        if with_dependencies {
+            return Err(Error::Invalid("units of this type have no dependencies".into()));
+        }
+        let chosen = units.iter().map(|placed| self.label(&placed.unit).name == pattern).collect();
+        Ok(Selected { chosen, remarks: Vec::new() })
+    }
+
     /// Which units are not true any more once somebody has changed, other than by a sync, what stands in a place: the
     /// place and content type of each.
     fn outdated(&self, _changed: &str) -> Vec<(String, &'static str)> {
@@ -80,6 +90,15 @@ pub enum SameKey {
     Replace,
     /// They cannot both be; the sentence says why.
     Refuse(String),
+}
+
+/// Which units a user means.
+#[derive(Debug)]
+pub struct Selected {
+    /// For each unit that was asked about whether it is meant.
+    pub chosen: Vec<bool>,
+    /// What the user should know.
+    pub remarks: Vec<String>,
 }
 
 /// How people name a unit.
