@@ -100,7 +100,7 @@ impl Command {
                     [
                         distribution.name.to_string(),
                         path,
-                        distribution.repository.to_string(),
+                        distribution.repository.as_ref().map_or_else(|| "-".to_owned(), Name::to_string),
                         serves.to_owned(),
                     ]
                 };

@@ -8,6 +8,7 @@ mod units;
 mod publish;
 mod sources;
 mod sync;
+mod rest;
 mod plugin;
 
 use std::sync::Arc;

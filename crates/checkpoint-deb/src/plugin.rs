@@ -5,15 +5,16 @@ use std::cmp::Ordering;
 use async_trait::async_trait;
 use checkpoint_core::Result;
 use checkpoint_core::catalog::KnownUnit;
-use checkpoint_core::model::{NewUnit, Placed, Unit};
+use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
 use checkpoint_core::plugin::{
     ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, SyncJob,
     SyncMode, Upload,
 };
 use debian_format::version;
+use serde_json::{Map, Value};
 
 use crate::options::{PublicationOptions, RemoteOptions, RepositoryOptions, UploadOptions};
-use crate::{content, place, publish, sources, sync, units};
+use crate::{content, place, publish, rest, sources, sync, units};
 
 pub(crate) struct DebPlugin;
 
@@ -35,7 +36,16 @@ impl Plugin for DebPlugin {
                     served,
                 })
                 .to_vec(),
+            rest: rest::rest(),
         }
+    }
+
+    fn place(&self, _: &Unit, files: &[UnitArtifact]) -> String {
+        rest::place(files)
+    }
+
+    fn fields(&self, unit: &Unit) -> Map<String, Value> {
+        rest::fields(unit)
     }
 
     fn parse_upload(&self, upload: Upload<'_>) -> Result<Placed<NewUnit>> {

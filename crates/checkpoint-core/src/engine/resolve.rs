@@ -173,16 +173,15 @@ impl Resolver {
         let Some(rest) = rest else {
             return Ok(Resolution::AddSlash);
         };
-        let Some(served) = view.repository(&distribution.repository) else {
-            return Ok(not_found("the distribution's repository is gone"));
+        let Some(served) = distribution.repository.as_ref().and_then(|name| view.repository(name)) else {
+            return Ok(not_found("the distribution serves nothing"));
         };
         if distribution.checkpoint {
             return self.resolve_dated(&view, &served, distribution, rest).await;
         }
         let now = self.engine.now();
         let publications = served.publications(&self.engine.catalog).await?;
-        let visible = publications.iter().filter(|publication| publication.time <= now);
-        match visible.max_by_key(|publication| (publication.version, publication.time)) {
+        match distribution.live(publications, now) {
             Some(publication) => {
                 let live = Some(view.generation);
                 self.resolve_in(&Place { served: &served, publication, live }, rest).await
@@ -222,7 +221,7 @@ impl Resolver {
             // What was committed before the time was settled has to count.
             let fresh = self.views.fresh(catalog).await?;
             self.settled.insert(served.id(), (until, fresh.generation));
-            newest = match fresh.repository(&distribution.repository) {
+            newest = match fresh.repository(&served.repository.name) {
                 Some(served) => checkpoint_at(served.publications(catalog).await?, time).cloned(),
                 None => None,
             };
@@ -485,7 +484,8 @@ fn between_distributions(view: &View, path: &str) -> Resolution {
     let directory = path.strip_suffix('/').unwrap_or(path);
     let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
     let mut names = BTreeMap::new();
-    for base_path in view.distributions.keys() {
+    let listed = view.distributions.iter().filter(|(_, distribution)| !distribution.hidden);
+    for base_path in listed.map(|(base_path, _)| base_path) {
         if let Some(inside) = base_path.strip_prefix(&prefix) {
             let child = inside.split('/').next().unwrap_or(inside);
             names.insert(format!("{child}/"), ());

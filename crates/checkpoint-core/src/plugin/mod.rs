@@ -6,10 +6,12 @@
 
 mod declaration;
 mod registry;
+mod rest;
 mod seam;
 
 pub use declaration::{ContentType, Declaration, OptionsType};
 pub use registry::Registry;
+pub use rest::{Rest, RestContent, RestFields, RestOptions, RestType};
 pub use seam::{
     Contents, Expected, Fetcher, Label, PinJob, Plugin, PublicationWriter, PublishJob, SameKey, Seal,
     SyncJob, SyncMode, SyncSink, Upload, Validators,

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Declaration;
 use crate::artifacts::{Staged, Writing};
 use crate::catalog::KnownUnit;
 use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
-use crate::model::{NewUnit, Placed, Policy, Unit};
+use crate::model::{NewUnit, Placed, Policy, Unit, UnitArtifact};
 use crate::name::{Name, RelativePath};
 use crate::signer::{Signer, Verifier};
 use crate::time::Timestamp;
@@ -35,6 +35,16 @@ pub trait Plugin: Send + Sync {
 
     /// What people call a unit.
     fn label(&self, unit: &Unit) -> Label;
+
+    /// Where a unit goes that stands nowhere yet and that nobody said a place for.
+    fn place(&self, _: &Unit, _: &[UnitArtifact]) -> String {
+        String::new()
+    }
+
+    /// What the REST API shows of a unit besides its files: the fields that its type declares in [`super::Rest`].
+    fn fields(&self, _: &Unit) -> Map<String, Value> {
+        Map::new()
+    }
 
     /// The order of two versions of one thing, as [`Label::version`] gives them.
     fn compare_versions(&self, left: &str, right: &str) -> Ordering;
