@@ -90,7 +90,7 @@ fn serve_connection(
         async move {
             Ok::<_, Infallible>(match request.uri().path().starts_with(api::ROOT) {
                 true => api::answer(api, request, peer).await,
-                false => content.answer(&request).await,
+                false => content.answer(&request, peer).await,
             })
         }
     });

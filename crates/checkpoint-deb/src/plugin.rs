@@ -7,7 +7,7 @@ use checkpoint_core::Result;
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
 use checkpoint_core::plugin::{
-    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, SyncJob,
+    ContentType, Declaration, Derived, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, SyncJob,
     SyncMode, Upload,
 };
 use debian_format::version;
@@ -42,6 +42,10 @@ impl Plugin for DebPlugin {
 
     fn place(&self, _: &Unit, files: &[UnitArtifact]) -> String {
         rest::place(files)
+    }
+
+    fn derived(&self, place: &str, key: &str) -> Vec<Derived> {
+        rest::derived(place, key)
     }
 
     fn fields(&self, unit: &Unit) -> Map<String, Value> {

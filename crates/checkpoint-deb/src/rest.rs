@@ -1,7 +1,7 @@
 //! How the REST API spells this plugin's types: as pulp_deb does.
 
 use checkpoint_core::model::{Unit, UnitArtifact};
-use checkpoint_core::plugin::{Rest, RestContent, RestFields, RestOptions, RestType};
+use checkpoint_core::plugin::{Derived, Link, Rest, RestContent, RestFields, RestOptions, RestType};
 use checkpoint_core::{Error, Result};
 use debian_format::deb822::Stanza;
 use schemars::JsonSchema;
@@ -258,6 +258,46 @@ pub(crate) fn fields(unit: &Unit) -> Map<String, Value> {
     shown.map(value).collect()
 }
 
+/// Types that follow from where packages stand.
+const RELEASE: &str = "deb.release";
+const RELEASE_COMPONENT: &str = "deb.release_component";
+const RELEASE_ARCHITECTURE: &str = "deb.release_architecture";
+const PACKAGE_RELEASE_COMPONENT: &str = "deb.package_release_component";
+const SOURCE_RELEASE_COMPONENT: &str = "deb.source_package_release_component";
+const RELEASE_NAMES: [&str; 2] = ["distribution", "codename"];
+
+/// The suites, components and architectures that there are because a package stands in them, and that it does.
+pub(crate) fn derived(place: &str, key: &str) -> Vec<Derived> {
+    let (suite, component) = place::split(place);
+    let fields = |value: Value| match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    let one = |content_type, key: String, value| Derived { content_type, key, fields: fields(value), links: Vec::new() };
+    let mut all = vec![one(RELEASE, suite.to_owned(), json!({"distribution": suite, "codename": suite}))];
+    let Some(component) = component else { return all };
+    let plain = component.rsplit('/').next();
+    let shown = json!({"distribution": suite, "component": component, "plain_component": plain});
+    all.push(one(RELEASE_COMPONENT, place.to_owned(), shown));
+    // The keys of everything but packages are paths.
+    let parts: Vec<&str> = key.split('_').collect();
+    let [_, _, architecture] = parts[..] else { return all };
+    if key.contains('/') {
+        return all;
+    }
+    let (relation, unit, name) = match architecture == place::SOURCE {
+        true => (SOURCE_RELEASE_COMPONENT, SOURCE_PACKAGE, "source_package"),
+        false => (PACKAGE_RELEASE_COMPONENT, PACKAGE, "package"),
+    };
+    if architecture != place::SOURCE {
+        let shown = json!({"distribution": suite, "architecture": architecture});
+        all.push(one(RELEASE_ARCHITECTURE, format!("{suite} {architecture}"), shown));
+    }
+    let links = vec![(name, Link::Unit(unit)), ("release_component", Link::Derived(RELEASE_COMPONENT, place.to_owned()))];
+    all.push(Derived { links, ..one(relation, format!("{place} {key}"), json!({})) });
+    all
+}
+
 pub(crate) fn rest() -> Rest {
     let apt = |model, fields| RestType { path: "apt", model, fields };
     let content = |(content_type, parameter), (path, model), shows: &'static [&'static str]| RestContent {
@@ -265,6 +305,17 @@ pub(crate) fn rest() -> Rest {
         parameter,
         rest: RestType { path, model, fields: Some(RestFields::of::<UploadFields>()) },
         upload: content_type == PACKAGE,
+        derived: false,
+        links: &[],
+        shows,
+    };
+    let derived = |(content_type, parameter), (path, model), shows, links| RestContent {
+        content_type,
+        parameter,
+        rest: RestType { path, model, fields: None },
+        upload: false,
+        derived: true,
+        links,
         shows,
     };
     Rest {
@@ -285,6 +336,31 @@ pub(crate) fn rest() -> Rest {
             content((RELEASE_FILE, "deb_release_file"), ("release_files", "releasefile"), &[]),
             content((PACKAGE_INDEX, "deb_package_index"), ("package_indices", "packageindex"), &[]),
             content((GENERIC, "deb_generic_content"), ("generic_contents", "genericcontent"), &[]),
+            derived((RELEASE, "deb_release"), ("releases", "release"), &RELEASE_NAMES, &[]),
+            derived(
+                (RELEASE_COMPONENT, "deb_release_component"),
+                ("release_components", "releasecomponent"),
+                &["distribution", "component", "plain_component"],
+                &[],
+            ),
+            derived(
+                (RELEASE_ARCHITECTURE, "deb_release_architecture"),
+                ("release_architectures", "releasearchitecture"),
+                &["distribution", "architecture"],
+                &[],
+            ),
+            derived(
+                (PACKAGE_RELEASE_COMPONENT, "deb_package_release_component"),
+                ("package_release_components", "packagereleasecomponent"),
+                &[],
+                &["package", "release_component"],
+            ),
+            derived(
+                (SOURCE_RELEASE_COMPONENT, "deb_source_release_component"),
+                ("source_release_components", "sourcepackagereleasecomponent"),
+                &[],
+                &["source_package", "release_component"],
+            ),
         ],
     }
 }

@@ -66,6 +66,8 @@ pub(crate) fn rest() -> Rest {
             parameter: "file_file_content",
             rest: RestType { path: "files", model: "filecontent", fields: Some(RestFields::of::<UploadFields>()) },
             upload: true,
+            derived: false,
+            links: &[],
             shows: &[],
         }],
     }

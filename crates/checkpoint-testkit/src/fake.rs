@@ -32,6 +32,8 @@ fn rest() -> Rest {
             parameter: "fake_note",
             rest: named("notes", "note"),
             upload: true,
+            derived: false,
+            links: &[],
             shows: &[],
         }],
     }

@@ -3,7 +3,7 @@
 //! Every entity has a UUID made of its kind and its row (RFC 9562 section 5.8 leaves version 8 to us), so that no
 //! table has to keep one and an address is read back without asking the database. An artifact's comes from its digest.
 
-use checkpoint_core::digest::Sha256;
+use checkpoint_core::digest::{Hasher, Sha256};
 use checkpoint_core::plugin::{Registry, Rest, RestType};
 use checkpoint_core::task::Resource;
 use serde_json::Value;
@@ -81,6 +81,8 @@ pub(super) enum Target {
     /// An artifact whose digest begins so.
     Artifact(String),
     Worker(i64),
+    /// Derived content: its type, and its UUID.
+    Derived(&'static str, String),
     Task(i64),
     User(i64),
     Guard(i64),
@@ -171,6 +173,20 @@ impl Addresses {
             Resource::Artifact(sha256) => ("artifacts/".into(), "core.artifact".into(), uuid_of_digest(sha256)),
             Resource::Upload(row) => ("uploads/".into(), "core.upload".into(), uuid(Tag::Upload, *row)),
             Resource::Distributions | Resource::Orphans => return None,
+        })
+    }
+
+    /// The href and the PRN of derived content.
+    pub(super) fn derived(&self, content_type: &str, key: &str) -> (String, String) {
+        let mut hasher = Hasher::default();
+        hasher.update(content_type.as_bytes());
+        hasher.update(key.as_bytes());
+        let uuid = uuid_of_digest(&hasher.finish().sha256);
+        let all = self.plugins().flat_map(|(plugin, rest)| rest.content.iter().map(move |content| (plugin, content)));
+        let mut all = all.filter(|(_, content)| content.content_type == content_type);
+        all.next().map_or_else(Default::default, |(plugin, content)| {
+            let model = format!("{plugin}.{}", content.rest.model);
+            address(&format!("content/{plugin}/{}/", content.rest.path), &model, &uuid)
         })
     }
 
@@ -280,6 +296,9 @@ impl Addresses {
             Resource::Publication(name, (*kind).to_owned(), id(Tag::Publication, uuid)?)
         } else {
             let content = rest.content.iter().find(|content| content.rest.model == model)?;
+            if content.derived {
+                return digest_prefix(uuid).map(|_| Target::Derived(content.content_type, uuid.to_owned()));
+            }
             Resource::Content(content.content_type.to_owned(), id(Tag::Content, uuid)?)
         };
         Some(Target::Resource(resource))

@@ -26,7 +26,7 @@ const ADDRESSES: usize = 10_000;
 const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// Finds out who sends a request.
-pub(super) struct Doorkeeper {
+pub(in crate::server) struct Doorkeeper {
     engine: Engine,
     failures: Mutex<HashMap<IpAddr, (u32, Instant)>>,
     /// By the digest of what was sent.
@@ -39,7 +39,7 @@ enum Credentials {
 }
 
 impl Doorkeeper {
-    pub(super) fn new(engine: Engine) -> Doorkeeper {
+    pub(in crate::server) fn new(engine: Engine) -> Doorkeeper {
         Doorkeeper {
             engine,
             failures: Mutex::default(),
@@ -48,7 +48,7 @@ impl Doorkeeper {
     }
 
     /// Who sends a request with these headers; `None` if they do not say.
-    pub(super) async fn identify(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<Account>, Failure> {
+    pub(in crate::server) async fn identify(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Option<Account>, Failure> {
         let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
         let mut hasher = Hasher::default();
         hasher.update(header.as_bytes());

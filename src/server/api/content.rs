@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::common::{self, Labels, UPLOADING, exclusive, stamp};
+use super::derived;
 use super::endpoint::{Answer, Call, Endpoint, Reply};
 use super::failure::Failure;
 use super::query::{self, Query};
@@ -66,8 +67,11 @@ fn general_fields() -> Vec<Field> {
 }
 
 pub(super) fn endpoints(plugin: &'static str, rest: &checkpoint_core::plugin::Rest) -> Vec<Endpoint> {
-    let kinds = rest.content.iter().map(|content| Kind { plugin, rest: content.clone() });
-    kinds.flat_map(endpoints_of).collect()
+    let endpoints = |content: &RestContent| match content.derived {
+        true => derived::endpoints(plugin, content),
+        false => endpoints_of(Kind { plugin, rest: content.clone() }),
+    };
+    rest.content.iter().flat_map(endpoints).collect()
 }
 
 fn endpoints_of(kind: Kind) -> Vec<Endpoint> {
@@ -82,7 +86,7 @@ fn endpoints_of(kind: Kind) -> Vec<Endpoint> {
         Endpoint::new(Method::GET, &path, &operation("list"), "List content.", move |api, call| list(api, call, k1.clone()))
             .takes(query::filters(&fields))
             .takes(SCOPES.map(|(name, _)| common::href_parameter(name)).to_vec())
-            .takes(vec![common::href_parameter("release_component"), common::href_parameter("orphaned_for")])
+            .takes(vec![common::href_parameter("release_component")])
             .gives(StatusCode::OK, common::page_schema(&entity)),
         Endpoint::new(Method::GET, &one, &operation("read"), "Show content.", move |api, call| read(api, call, k2.clone()))
             .href(&parameter, "")
@@ -123,12 +127,20 @@ async fn scope(api: &Api, call: &Call) -> Result<Option<((Id, i64), Part)>, Fail
 }
 
 fn taken() -> Vec<&'static str> {
-    SCOPES.iter().map(|(name, _)| *name).chain(["release_component", "orphaned_for"]).collect()
+    SCOPES.iter().map(|(name, _)| *name).chain(["release_component"]).collect()
 }
 
 async fn list(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
     let query = Query::read(&call, &kind.fields(), &taken())?;
-    let ids = api.engine.unit_ids(kind.rest.content_type, scope(&api, &call).await?).await?;
+    let scope = scope(&api, &call).await?;
+    let mut ids = api.engine.unit_ids(kind.rest.content_type, scope).await?;
+    if let Some(address) = call.parameter("release_component") {
+        let Some((version, _)) = scope else {
+            return Err(Failure::field("repository_version", "It is needed beside 'release_component'."));
+        };
+        let there = derived::units_at(&api, version, address).await?;
+        ids.retain(|id| there.contains(id));
+    }
     let labels = Labels::read(&api).await?;
     if !query.needs_all() {
         let page = &ids[query.page(ids.len())];
@@ -148,7 +160,7 @@ async fn list_all(api: Arc<Api>, call: Call) -> Answer {
     let (scope, labels) = (scope(&api, &call).await?, Labels::read(&api).await?);
     let mut kept = Vec::new();
     for (plugin, rest) in api.addresses.plugins() {
-        for content in &rest.content {
+        for content in rest.content.iter().filter(|content| !content.derived) {
             let kind = Kind { plugin, rest: content.clone() };
             let ids = api.engine.unit_ids(content.content_type, scope).await?;
             for some in ids.chunks(BATCH) {

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 /// A request that is not carried out.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) status: StatusCode,
+pub(in crate::server) struct Failure {
+    pub(in crate::server) status: StatusCode,
     pub(super) body: Value,
 }
 

@@ -10,6 +10,8 @@ mod auth;
 mod body;
 mod common;
 mod content;
+mod copy;
+mod derived;
 mod distributions;
 mod endpoint;
 mod failure;
@@ -43,7 +45,7 @@ use serde_json::{Map, Value};
 use super::body::{Body, full};
 use address::Addresses;
 pub(super) use address::ROOT;
-use auth::Doorkeeper;
+pub(super) use auth::Doorkeeper;
 use endpoint::{Answer, Call, Endpoint, Needs, Sends};
 use failure::Failure;
 
@@ -124,6 +126,7 @@ fn endpoints(addresses: &Addresses) -> Vec<Endpoint> {
         all.extend(publications::endpoints(plugin, rest));
         all.extend(distributions::endpoints(plugin, rest));
         all.extend(content::endpoints(plugin, rest));
+        all.extend(copy::endpoints(plugin));
     }
     all
 }

@@ -45,7 +45,7 @@ pub use checkpoints::{Checkpoint, CheckpointFile, Diff, Difference, Kind as Diff
 pub use distributions::DistributionChange;
 pub use modify::Modified;
 pub use on_demand::{ByteSource, Incoming, OnDemand};
-pub use operation::{ContentSource, CreateContent, DistributionState, Modify, Operation};
+pub use operation::{ContentSource, CopyContent, CreateContent, DistributionState, Modify, Operation};
 pub use orphans::Cleanup;
 pub use publish::PublishRequest;
 pub use remotes::RemoteChange;

@@ -42,6 +42,8 @@ pub enum Operation {
     },
     /// [`Engine::modify_content`].
     Modify(Modify),
+    /// [`Engine::copy_content`], for each destination in turn.
+    Copy(Vec<CopyContent>),
     /// [`Engine::create_content`].
     CreateContent(CreateContent),
     /// [`Engine::update_repository`].
@@ -110,6 +112,17 @@ pub struct Modify {
     pub remove: Vec<Id>,
     /// Whether no other unit stays.
     pub remove_all: bool,
+}
+
+/// What [`Engine::copy_content`] is told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CopyContent {
+    /// The repository and the version to copy from.
+    pub source: (Id, i64),
+    /// The repository to copy to.
+    pub destination: Name,
+    /// The units; `None` means all of them.
+    pub units: Option<Vec<Id>>,
 }
 
 /// What [`Engine::create_content`] is told.
@@ -208,6 +221,15 @@ impl Engine {
                 let before = self.repository(&modify.repository).await?.latest_version;
                 self.modify_content(&modify).await?;
                 self.new_version(&modify.repository, before, progress).await
+            }
+            Operation::Copy(copies) => {
+                let mut made = Vec::new();
+                for copy in copies {
+                    let before = self.repository(&copy.destination).await?.latest_version;
+                    self.copy_content(&copy).await?;
+                    made.extend(self.new_version(&copy.destination, before, progress).await?);
+                }
+                Ok(made)
             }
             Operation::CreateContent(create) => self.create_content_as_task(create, progress).await,
             Operation::CreateDistribution(state) => self.create_distribution_as_task(state).await,

@@ -25,6 +25,8 @@ pub enum Resolution {
     AddSlash,
     /// Another path below the content prefix has it: the same file in the newest checkpoint before that time.
     Moved(String),
+    /// Something for those who sign in only.
+    Guarded,
     /// Nothing; the sentence says why.
     NotFound(String),
 }
@@ -162,6 +164,11 @@ impl Resolver {
 
     /// Answers a decoded path below the content prefix. It has no slash at its beginning.
     pub async fn resolve(&self, path: &str) -> Result<Resolution> {
+        self.resolve_for(path, false).await
+    }
+
+    /// [`Self::resolve`] for somebody who has signed in, or has not.
+    pub async fn resolve_for(&self, path: &str, signed_in: bool) -> Result<Resolution> {
         // PostgreSQL takes no zero byte in a text.
         if path.starts_with('/') || path.contains("//") || path.contains('\0') {
             return Ok(not_found("the path has an empty part or a zero byte"));
@@ -170,6 +177,9 @@ impl Resolver {
         let Some((distribution, rest)) = find_distribution(&view, path) else {
             return Ok(between_distributions(&view, path));
         };
+        if distribution.guard.is_some() && !signed_in {
+            return Ok(Resolution::Guarded);
+        }
         let Some(rest) = rest else {
             return Ok(Resolution::AddSlash);
         };

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Engine;
 use super::modify::{Modification, Modified};
-use super::operation::{ContentSource, CreateContent, Modify};
+use super::operation::{ContentSource, CopyContent, CreateContent, Modify};
 use crate::artifacts::{Staged, run_blocking};
 use crate::catalog::{ArtifactDetail, Part, UnitDetail};
 use crate::digest::{Digests, Sha256};
@@ -38,6 +38,17 @@ impl Engine {
         let new: Vec<Placed<Id>> = wanted.iter().filter(|placed| !present.contains(placed)).cloned().collect();
         let units = self.as_new(&*plugin, &new).await?;
         self.modify(&repository, Modification { units, remove, ..Modification::default() }).await
+    }
+
+    /// Makes a version of what a repository has and of units of a version of another one, all of them or those that
+    /// are named, where they stand there.
+    pub async fn copy_content(&self, copy: &CopyContent) -> Result<Modified> {
+        let destination = self.repository(&copy.destination).await?;
+        let plugin = self.registry.get(&destination.plugin)?;
+        let mut wanted = self.contents(copy.source.0, copy.source.1).await?;
+        wanted.retain(|placed| copy.units.as_ref().is_none_or(|units| units.contains(&placed.unit)));
+        let units = self.as_new(&*plugin, &wanted).await?;
+        self.modify(&destination, Modification { units, ..Modification::default() }).await
     }
 
     async fn contents(&self, repository: Id, version: i64) -> Result<Vec<Placed<Id>>> {
@@ -153,6 +164,12 @@ impl Engine {
             Some((version, part)) => self.catalog.unit_ids_in(version, part, content_type).await,
             None => self.catalog.unit_ids(content_type).await,
         }
+    }
+
+    /// Place, row and key of each unit of a version.
+    pub async fn placed_keys(&self, repository: Id, version: i64) -> Result<Vec<(String, Id, String)>> {
+        let contents = self.catalog.contents(repository, version).await?.into_iter();
+        Ok(contents.map(|placed| (placed.place, placed.unit.id, placed.unit.key)).collect())
     }
 
     /// How many units of each type a part of a version has.

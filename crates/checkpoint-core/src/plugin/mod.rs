@@ -11,7 +11,7 @@ mod seam;
 
 pub use declaration::{ContentType, Declaration, OptionsType};
 pub use registry::Registry;
-pub use rest::{Rest, RestContent, RestFields, RestOptions, RestType};
+pub use rest::{Derived, Link, Rest, RestContent, RestFields, RestOptions, RestType};
 pub use seam::{
     Contents, Expected, Fetcher, Label, PinJob, Plugin, PublicationWriter, PublishJob, SameKey, Seal,
     SyncJob, SyncMode, SyncSink, Upload, Validators,

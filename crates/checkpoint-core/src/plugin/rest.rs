@@ -80,8 +80,34 @@ pub struct RestContent {
     pub rest: RestType,
     /// Whether files are uploaded as this type.
     pub upload: bool,
+    /// Whether nothing keeps it: it follows from where units stand, as [`super::Plugin::derived`] says.
+    pub derived: bool,
+    /// The names of its links, if it is derived.
+    pub links: &'static [&'static str],
     /// The names of the fields that a unit shows, as [`super::Plugin::fields`] gives them.
     pub shows: &'static [&'static str],
+}
+
+/// Content that the API shows although nothing keeps it: it follows from where a unit stands.
+#[derive(Debug, Clone)]
+pub struct Derived {
+    /// Its type.
+    pub content_type: &'static str,
+    /// What identifies it among its type, in all repositories.
+    pub key: String,
+    /// What is shown of it.
+    pub fields: Map<String, Value>,
+    /// What it is about, by the names of the fields.
+    pub links: Vec<(&'static str, Link)>,
+}
+
+/// Something that derived content is about.
+#[derive(Debug, Clone)]
+pub enum Link {
+    /// The unit, which is of this type.
+    Unit(&'static str),
+    /// Other derived content: its type and its key.
+    Derived(&'static str, String),
 }
 
 /// All that a plugin says about the API.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Declaration;
+use super::{Declaration, Derived};
 use crate::artifacts::{Staged, Writing};
 use crate::catalog::KnownUnit;
 use crate::digest::{Digests, Sha256};
@@ -39,6 +39,11 @@ pub trait Plugin: Send + Sync {
     /// Where a unit goes that stands nowhere yet and that nobody said a place for.
     fn place(&self, _: &Unit, _: &[UnitArtifact]) -> String {
         String::new()
+    }
+
+    /// What follows from the place and the key of a unit, for the REST API.
+    fn derived(&self, _place: &str, _key: &str) -> Vec<Derived> {
+        Vec::new()
     }
 
     /// What the REST API shows of a unit besides its files: the fields that its type declares in [`super::Rest`].
