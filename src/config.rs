@@ -68,6 +68,31 @@ pub fn temporary_directory() -> PathBuf {
     std::env::temp_dir()
 }
 
+/// The name of this machine.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// The system's user who runs this process: the name in /etc/passwd, else the number.
+pub fn system_user() -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(process) = std::fs::metadata("/proc/self") else {
+        return "unknown".to_owned();
+    };
+    let number = process.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name_of = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        (fields.nth(1)? == number).then_some(name)
+    };
+    users.lines().find_map(name_of).unwrap_or(number)
+}
+
 fn store_variables() -> impl Iterator<Item = (String, String)> {
     let wanted = |name: &String| STORE_VARIABLES.iter().any(|beginning| name.starts_with(beginning));
     let all = std::env::vars_os()

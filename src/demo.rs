@@ -48,7 +48,8 @@ pub(crate) async fn run(data: Option<PathBuf>, listen: &str, output: &Output) ->
     demo.add(&name, &NEW).await?;
     let second = demo.checkpoint(&name).await?;
     demo.explain(&name, &url, [first, second]).await?;
-    server.run(app.engine.clone(), app::asked_to_stop()).await;
+    let (public_url, stop) = (app.config.public_url.clone(), app::asked_to_stop());
+    server.run(app.engine.clone(), public_url, stop).await;
     app.engine.close().await;
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod telemetry;
 pub mod openpgp;
 pub mod app;
+pub mod worker;
 pub mod server;
 pub mod cli;
 mod demo;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use checkpoint_core::time::Clock as _;
+use futures_util::FutureExt as _;
 
 use crate::app::{self, App, Missing, SystemClock};
 use crate::cli::output::{self, Output};
@@ -12,6 +13,7 @@ use crate::demo;
 use crate::error::{Error, Result};
 use crate::server::Server;
 use crate::telemetry;
+use crate::worker;
 
 /// What `main` does.
 pub fn main() -> ExitCode {
@@ -34,6 +36,12 @@ async fn run(invocation: Invocation, output: &Output) -> Result<()> {
             let app = App::open(&data, Missing::Create).await?;
             run_server(serve, app, output).await
         }
+        Command::Worker => {
+            let app = App::open(&config::data_directory(invocation.data), Missing::Refuse).await?;
+            let worked = worker::run(&app.engine, app::asked_to_stop()).await;
+            app.engine.close().await;
+            worked
+        }
         Command::Demo(demo) => demo::run(invocation.data, &demo.listen, output).await,
         _ => invocation.run(SystemClock.now(), output).await,
     }
@@ -42,10 +50,13 @@ async fn run(invocation: Invocation, output: &Output) -> Result<()> {
 async fn run_server(serve: Serve, app: App, output: &Output) -> Result<()> {
     let listen = serve.listen.or_else(|| app.config.listen.clone());
     let server = Server::bind(listen.as_deref().unwrap_or(DEFAULT_LISTEN)).await?;
-    let stop = app::asked_to_stop();
+    let stop = app::asked_to_stop().shared();
     // Whoever started this reads the port from here.
     output.line(&format!("listening on {}", server.url()?))?;
-    server.run(app.engine.clone(), stop).await;
+    let (worked, ()) = tokio::join!(
+        worker::run(&app.engine, stop.clone()),
+        server.run(app.engine.clone(), app.config.public_url.clone(), stop)
+    );
     app.engine.close().await;
-    Ok(())
+    worked
 }

@@ -16,6 +16,9 @@ pub enum Command {
     Create(Create),
     /// Change what is served, and where.
     Update(Update),
+    /// Move a live distribution to a checkpoint, forward or back, where it stays; or let it follow the newest state
+    /// again. What it shows is signed anew, with the time of now, since apt ignores what is older than what it has.
+    Move(Move),
     /// List distributions.
     List(List),
     /// Stop serving. What was served stays.
@@ -55,6 +58,33 @@ pub struct Update {
     /// Serve the repository's newest publication.
     #[arg(long, conflicts_with = "checkpoint")]
     not_checkpoint: bool,
+}
+
+/// Options of `distribution move`.
+#[derive(Args)]
+pub struct Move {
+    /// The distribution's name.
+    name: Name,
+    /// The time of the checkpoint, such as 20250318T140442Z, or `live`.
+    #[arg(value_name = "T", value_parser = parse_target)]
+    to: Target,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a distribution is moved.
+#[derive(Clone, Copy)]
+enum Target {
+    Live,
+    Checkpoint(Timestamp),
+}
+
+fn parse_target(text: &str) -> Result<Target, checkpoint_core::Error> {
+    match text {
+        "live" => Ok(Target::Live),
+        time => time.parse().map(Target::Checkpoint),
+    }
 }
 
 /// Options of `distribution delete`.
@@ -100,12 +130,24 @@ impl Command {
                     [
                         distribution.name.to_string(),
                         path,
-                        distribution.repository.to_string(),
+                        distribution.repository.as_ref().map_or_else(|| "-".to_owned(), Name::to_string),
                         serves.to_owned(),
                     ]
                 };
                 let rows: Vec<_> = distributions.iter().map(row).collect();
                 output.table(["NAME", "PATH", "REPOSITORY", "SERVES"], &rows)
+            }
+            Command::Move(Move { name, to, json }) => {
+                let time = match to {
+                    Target::Live => None,
+                    Target::Checkpoint(time) => Some(time),
+                };
+                let shown = app.engine.move_distribution(&name, time).await?;
+                if json {
+                    return output.json(&shown);
+                }
+                let follows = if time.is_none() { ", and follows the newest" } else { "" };
+                output.line(&format!("distribution '{name}' shows version {}{follows}", shown.version))
             }
             Command::Delete(Delete { name }) => {
                 app.engine.delete_distribution(&name).await?;

@@ -11,6 +11,7 @@ mod publication;
 mod remote;
 mod repository;
 mod settings;
+mod user;
 mod version;
 
 use std::path::PathBuf;
@@ -80,8 +81,15 @@ pub enum Command {
     Pin(distribution::Pin),
     /// Check that everything that is referred to exists and has the right hash.
     Verify(Verify),
-    /// Serve distributions over HTTP.
+    /// Create, list and delete users, who sign in over HTTP, and their tokens.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Show the changes that were asked for: who, what, when, from where, and what came of it.
+    Audit(user::Audit),
+    /// Serve distributions over HTTP, and carry out tasks.
     Serve(Serve),
+    /// Carry out tasks that a server was asked for, beside its own worker.
+    Worker,
     /// Show debpoint at work: two checkpoints of a small repository, served, with a host to try them.
     Demo(Demo),
 }
@@ -118,6 +126,8 @@ pub struct Invocation {
     pub command: Command,
     /// What was said by flags that plugins declare.
     declared: Map<String, Value>,
+    /// The arguments as they were given.
+    words: Vec<String>,
 }
 
 impl Invocation {
@@ -131,7 +141,7 @@ impl Invocation {
     fn from_matches(matches: &ArgMatches) -> clap::error::Result<Invocation> {
         let declared = args::declared(matches, &crate::plugins::registry())?;
         let Cli { data, command } = Cli::from_arg_matches(matches)?;
-        Ok(Invocation { data, command, declared })
+        Ok(Invocation { data, command, declared, words: std::env::args().skip(1).collect() })
     }
 
     /// Carries out a command at `now`; `serve` and `demo` are not its business.
@@ -142,6 +152,10 @@ impl Invocation {
         }
         let app = App::open(&data, missing(&self.command)).await?;
         let progress = progress::Bars::new();
+        let entry = match is_change(&self.command) {
+            true => Some(record(&app, &self.words).await?),
+            false => None,
+        };
         let done = match self.command {
             Command::Repository(command) => command.run(&app, output).await,
             Command::Content(command) => command.run(&app, (self.declared, &progress), output).await,
@@ -155,20 +169,51 @@ impl Invocation {
             Command::Checkpoint(command) => command.run(&app, output).await,
             Command::Pin(pin) => pin.run(&app, output).await,
             Command::Verify(verify) => verify.run(&app, &progress, output).await,
-            Command::Key(_) | Command::Serve(_) | Command::Demo(_) => Ok(()),
+            Command::User(command) => command.run(&app, output).await,
+            Command::Audit(audit) => audit.run(&app, output).await,
+            Command::Key(_) | Command::Serve(_) | Command::Worker | Command::Demo(_) => Ok(()),
         };
         progress.clear();
+        if let Some(entry) = entry {
+            let outcome = done
+                .as_ref()
+                .map_or_else(|error| format!("failed: {}", error.sentence()), |()| "done".into());
+            app.engine.record_outcome(entry, &outcome).await?;
+        }
         app.engine.close().await;
         done
     }
 }
 
+/// Whether a command changes anything, and so belongs into the audit record.
+fn is_change(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Repository(
+            repository::Command::List(_) | repository::Command::Show(_) | repository::Command::Types(_)
+        ) | Command::Content(content::Command::List(_))
+            | Command::Remote(remote::Command::List(_))
+            | Command::Publication(publication::Command::List(_))
+            | Command::Distribution(distribution::Command::List(_))
+            | Command::User(user::Command::List(_) | user::Command::Token(user::Token::List(_)))
+            | Command::Checkpoint(_)
+            | Command::Pin(_)
+            | Command::Verify(_)
+            | Command::Audit(_)
+    )
+}
+
+async fn record(app: &App, words: &[String]) -> Result<checkpoint_core::model::Id> {
+    let who = format!("cli:{}", config::system_user());
+    Ok(app.engine.record(&who, "command line", &words.join(" ")).await?)
+}
+
 /// Commands that begin something may begin with the data directory; the others have nothing to work on.
 fn missing(command: &Command) -> Missing {
     match command {
-        Command::Repository(repository::Command::Create(_)) | Command::Remote(remote::Command::Create(_)) => {
-            Missing::Create
-        }
+        Command::Repository(repository::Command::Create(_))
+        | Command::Remote(remote::Command::Create(_))
+        | Command::User(user::Command::Create(_)) => Missing::Create,
         _ => Missing::Refuse,
     }
 }

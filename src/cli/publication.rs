@@ -46,7 +46,7 @@ impl Publish {
         (options, progress): (Map<String, Value>, &Bars),
         output: &Output,
     ) -> Result<()> {
-        let request = PublishRequest { checkpoint: self.checkpoint, options };
+        let request = PublishRequest { checkpoint: self.checkpoint, options, version: None };
         let publication = app.engine.publish(&self.name, request, progress).await?;
         progress.clear();
         if self.json {

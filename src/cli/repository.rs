@@ -106,7 +106,9 @@ impl Command {
 impl Change {
     fn resolve(self, app: &App, plugin: &str) -> Result<RepositoryChange> {
         let kind = app.engine.registry().get(plugin)?.declaration().repository;
-        Ok(RepositoryChange { options: settings::options(&self.settings, &kind)?, remotes: self.remotes })
+        let remotes = (!self.remotes.is_empty()).then_some(self.remotes);
+        let options = settings::options(&self.settings, &kind)?;
+        Ok(RepositoryChange { options, remotes, ..RepositoryChange::default() })
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a request to an answer. docs/http.md says the same in words.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::ops::Range;
 
 use checkpoint_core::Kind;
@@ -11,6 +12,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::api::Doorkeeper;
 use super::body::{Body, Reader, full};
 use super::page::render;
 use super::range::{Wanted, wanted};
@@ -22,47 +24,95 @@ const REVALIDATE: &str = "public, max-age=0, must-revalidate";
 /// For redirects to the checkpoint that a time resolves to; retention may remove it.
 const SHORT: &str = "public, max-age=60";
 
+/// For what only those who sign in may read.
+const PRIVATE: &str = "private, max-age=0, must-revalidate";
+
 /// Serves distributions.
 pub(super) struct ContentServer {
     resolver: Resolver,
     reader: Reader,
+    doorkeeper: Doorkeeper,
 }
 
 impl ContentServer {
     pub(super) fn new(engine: Engine) -> ContentServer {
-        ContentServer { reader: Reader::new(engine.clone()), resolver: Resolver::new(engine) }
+        ContentServer {
+            reader: Reader::new(engine.clone()),
+            doorkeeper: Doorkeeper::new(engine.clone()),
+            resolver: Resolver::new(engine),
+        }
     }
 
     /// Answers a request; whatever goes wrong becomes an answer too.
-    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
+    pub(super) async fn answer<B>(&self, request: &Request<B>, peer: IpAddr) -> Response<Body> {
         let head = request.method() == Method::HEAD;
         if !head && request.method() != Method::GET {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here");
             set(&mut answer, header::ALLOW, "GET, HEAD");
             return answer;
         }
-        let answer = self.get(request.uri().path(), request.headers(), head).await;
+        let (path, headers) = (request.uri().path(), request.headers());
+        let answer = match self.get(path, headers, (head, false)).await {
+            Some(answer) => answer,
+            None => self.get_guarded(path, headers, (head, peer)).await,
+        };
         if head { without_body(answer) } else { answer }
     }
 
-    async fn get(&self, url_path: &str, headers: &HeaderMap, head: bool) -> Response<Body> {
+    /// What a distribution serves that is for those only who sign in.
+    async fn get_guarded(
+        &self,
+        url_path: &str,
+        headers: &HeaderMap,
+        (head, peer): (bool, IpAddr),
+    ) -> Response<Body> {
+        let known = self.doorkeeper.identify(headers, peer).await;
+        let answer = match known {
+            Ok(Some(_)) => self.get(url_path, headers, (head, true)).await,
+            Ok(None) => None,
+            Err(failure) if failure.status == StatusCode::UNAUTHORIZED => None,
+            Err(failure) => return text(failure.status, "you cannot be signed in now"),
+        };
+        match answer {
+            Some(mut answer) => {
+                set(&mut answer, header::CACHE_CONTROL, PRIVATE);
+                answer
+            }
+            None => {
+                let mut answer =
+                    text(StatusCode::UNAUTHORIZED, "401: Unauthorized\nthis is for those who sign in\n");
+                set(&mut answer, header::WWW_AUTHENTICATE, "Basic realm=\"debpoint\"");
+                set(&mut answer, header::CACHE_CONTROL, "no-store");
+                answer
+            }
+        }
+    }
+
+    /// `None` if one has to sign in.
+    async fn get(
+        &self,
+        url_path: &str,
+        headers: &HeaderMap,
+        (head, signed_in): (bool, bool),
+    ) -> Option<Response<Body>> {
         let Some(encoded) = url_path.strip_prefix(CONTENT_PREFIX) else {
-            return match url_path {
+            return Some(match url_path {
                 "/" => redirect(StatusCode::FOUND, CONTENT_PREFIX),
                 _ if format!("{url_path}/") == CONTENT_PREFIX => {
                     redirect(StatusCode::MOVED_PERMANENTLY, CONTENT_PREFIX)
                 }
                 _ => not_found("content is served below /pulp/content/"),
-            };
+            });
         };
         let Ok(path) = percent_decode_str(encoded).decode_utf8() else {
-            return not_found("the path is not UTF-8");
+            return Some(not_found("the path is not UTF-8"));
         };
         if path.chars().any(char::is_control) {
-            return not_found("the path holds a control character");
+            return Some(not_found("the path holds a control character"));
         }
         let path = without_dots(&path);
-        match self.resolver.resolve(&path).await {
+        Some(match self.resolver.resolve_for(&path, signed_in).await {
+            Ok(Resolution::Guarded) => return None,
             Ok(Resolution::File(file)) => self.file(&file, &path, headers, head).await,
             Ok(Resolution::Directory(page)) => {
                 let html = render(&format!("{CONTENT_PREFIX}{path}"), &page, path.is_empty());
@@ -78,7 +128,7 @@ impl ContentServer {
             }
             Ok(Resolution::NotFound(why)) => not_found(&why),
             Err(error) => failure(&error, url_path),
-        }
+        })
     }
 
     async fn file(&self, file: &ServedFile, path: &str, headers: &HeaderMap, head: bool) -> Response<Body> {

@@ -1,5 +1,6 @@
-//! The content server: what distributions serve, over HTTP/1.1 by hyper.
+//! The server, over HTTP/1.1 by hyper: what distributions serve, and Pulp's REST API.
 
+mod api;
 mod body;
 mod content;
 mod page;
@@ -7,10 +8,14 @@ mod range;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use checkpoint_core::engine::Engine;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -43,7 +48,9 @@ impl Server {
     }
 
     /// Answers with what `engine` has until `stop` is done, and then finishes what it is answering.
-    pub async fn run(self, engine: Engine, stop: impl Future<Output = ()>) {
+    /// `public_url` is what clients reach it by, if that is known.
+    pub async fn run(self, engine: Engine, public_url: Option<String>, stop: impl Future<Output = ()>) {
+        let api = api::router(engine.clone(), public_url);
         let content = Arc::new(ContentServer::new(engine));
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
@@ -53,10 +60,10 @@ impl Server {
                 () = &mut stop => break,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     // Small answers must not wait for the acknowledgement of the one before.
                     let _ = stream.set_nodelay(true);
-                    serve_connection(stream, content.clone(), &graceful);
+                    serve_connection(stream, peer.ip(), (content.clone(), api.clone()), &graceful);
                 }
                 Err(error) => {
                     tracing::warn!("cannot accept a connection: {error}");
@@ -72,15 +79,27 @@ impl Server {
     }
 }
 
-fn serve_connection(stream: TcpStream, content: Arc<ContentServer>, graceful: &GracefulShutdown) {
-    let service = service_fn(move |request| {
-        let content = content.clone();
-        async move { Ok::<_, Infallible>(content.answer(&request).await) }
+fn serve_connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    (content, api): (Arc<ContentServer>, Router),
+    graceful: &GracefulShutdown,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (content, api) = (content.clone(), api.clone());
+        async move {
+            Ok::<_, Infallible>(match request.uri().path().starts_with(api::ROOT) {
+                true => api::answer(api, request, peer).await,
+                false => content.answer(&request, peer).await,
+            })
+        }
     });
     // Without pipeline_flush: it holds answers back, in memory, for as long as bytes of a next request are there.
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        // Pulp's client shows the names of headers as they came.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {

@@ -12,5 +12,6 @@ mod dated;
 mod demo;
 mod durability;
 mod mirror;
+mod pulp;
 mod signatures;
 mod sync;

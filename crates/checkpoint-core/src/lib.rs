@@ -7,6 +7,8 @@ pub mod digest;
 pub mod name;
 pub mod time;
 pub mod model;
+pub mod task;
+pub mod account;
 pub mod artifacts;
 pub mod catalog;
 pub mod signer;

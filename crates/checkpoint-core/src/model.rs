@@ -2,7 +2,7 @@
 
 mod remote;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest::Sha256;
@@ -77,8 +77,39 @@ pub struct Repository {
     pub remotes: Vec<Name>,
     /// The number of its newest version; 0 is the empty one it is born with.
     pub latest_version: i64,
+    /// What the core keeps to.
+    pub settings: RepositorySettings,
     /// When it was created.
     pub created: Timestamp,
+    /// When its settings, options or remotes were changed last.
+    pub updated: Timestamp,
+}
+
+/// What can be set for a repository whatever its content.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RepositorySettings {
+    /// What it is for.
+    pub description: Option<String>,
+    /// How many versions are kept besides those that are in use; `None` keeps all.
+    pub retain_repo_versions: Option<u32>,
+    /// How many checkpoints are kept; `None` keeps all.
+    pub retain_checkpoints: Option<u32>,
+    /// What happens to a new version.
+    pub autopublish: Autopublish,
+}
+
+/// What happens to a new version that a task has made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Autopublish {
+    /// Nothing.
+    #[default]
+    Off,
+    /// It is published.
+    Publish,
+    /// It is published as a checkpoint.
+    Checkpoint,
 }
 
 /// An immutable set of content units.
@@ -91,7 +122,7 @@ pub struct RepositoryVersion {
 }
 
 /// An immutable tree of paths to artifacts, made from one version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Publication {
     #[serde(skip)]
     #[doc(hidden)]
@@ -106,7 +137,8 @@ pub struct Publication {
     pub options: Value,
 }
 
-/// A URL prefix that serves a repository: its newest publication, or its checkpoints by their times.
+/// A URL prefix that serves something of a repository: its newest publication, its checkpoints by their times, one
+/// publication, or the newest publication of one version; or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Distribution {
     #[serde(skip)]
@@ -114,10 +146,58 @@ pub struct Distribution {
     pub id: Id,
     /// Its unique name.
     pub name: Name,
+    /// The plugin it belongs to.
+    #[serde(rename = "type")]
+    pub plugin: String,
     /// Where it is served, below the content prefix.
     pub base_path: BasePath,
-    /// What it serves.
-    pub repository: Name,
+    /// The repository of what it serves; `None` if it serves nothing.
+    pub repository: Option<Name>,
+    /// The only publication that it serves.
+    #[serde(skip)]
+    pub publication: Option<Id>,
+    /// The only version of which it serves the newest publication.
+    pub version: Option<i64>,
     /// Whether it serves the repository's checkpoints, each under its time.
     pub checkpoint: bool,
+    /// Whether lists of distributions leave it out.
+    pub hidden: bool,
+    /// Who may read it; `None` means everybody.
+    #[serde(skip)]
+    pub guard: Option<Id>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was changed last.
+    pub updated: Timestamp,
+}
+
+impl Distribution {
+    /// One that serves nothing yet.
+    pub fn new(name: Name, plugin: String, base_path: BasePath, now: Timestamp) -> Distribution {
+        Distribution {
+            id: 0,
+            name,
+            plugin,
+            base_path,
+            repository: None,
+            publication: None,
+            version: None,
+            checkpoint: false,
+            hidden: false,
+            guard: None,
+            created: now,
+            updated: now,
+        }
+    }
+
+    /// Of all publications of its repository the one that it serves live at `now`.
+    pub fn live<'p>(&self, publications: &'p [Publication], now: Timestamp) -> Option<&'p Publication> {
+        if self.publication.is_some() {
+            return publications.iter().find(|publication| Some(publication.id) == self.publication);
+        }
+        let wanted = |publication: &&Publication| {
+            publication.time <= now && self.version.is_none_or(|version| publication.version == version)
+        };
+        publications.iter().filter(wanted).max_by_key(|publication| (publication.version, publication.time))
+    }
 }

@@ -9,6 +9,7 @@ mod choose;
 mod publish;
 mod sources;
 mod sync;
+mod rest;
 mod plugin;
 
 use std::sync::Arc;

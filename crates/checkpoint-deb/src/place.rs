@@ -54,8 +54,8 @@ pub(crate) struct Suite {
     pub(crate) components: BTreeSet<String>,
     /// Without `all`.
     pub(crate) architectures: BTreeSet<String>,
-    /// Whether there are source packages.
-    pub(crate) sources: bool,
+    /// The components that have source packages; a flat suite has them in none.
+    pub(crate) sources: BTreeSet<Option<String>>,
     /// The components that have packages of the installer.
     pub(crate) udebs: BTreeSet<String>,
 }
@@ -99,7 +99,7 @@ pub(crate) fn suites(
         }
         match key.rsplit_once('_') {
             Some((_, "all")) | None => {}
-            Some((_, SOURCE)) => suite.sources = true,
+            Some((_, SOURCE)) => drop(suite.sources.insert(component.map(str::to_owned))),
             Some((_, architecture)) if suite.architectures.contains(architecture) => {}
             Some((_, architecture)) => drop(suite.architectures.insert(architecture.to_owned())),
         }

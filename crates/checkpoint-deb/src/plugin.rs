@@ -4,18 +4,19 @@ use std::cmp::Ordering;
 
 use async_trait::async_trait;
 use checkpoint_core::catalog::KnownUnit;
-use checkpoint_core::model::{NewUnit, Placed, Unit};
+use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
 use checkpoint_core::plugin::{
-    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, Selected,
-    SyncJob, SyncMode, Upload,
+    ContentType, Declaration, Derived, Label, OptionsType, PinJob, Plugin, PublishJob, ResealJob, Resealed,
+    SameKey, Seal, Selected, SyncJob, SyncMode, Upload,
 };
 use checkpoint_core::{Error, Result};
 use debian_format::pattern::Pattern;
 use debian_format::version;
+use serde_json::{Map, Value};
 
 use crate::choose::choose;
 use crate::options::{PublicationOptions, RemoteOptions, RepositoryOptions, UploadOptions};
-use crate::{content, place, publish, sources, sync, units};
+use crate::{content, place, publish, rest, sources, sync, units};
 
 pub(crate) struct DebPlugin;
 
@@ -37,7 +38,20 @@ impl Plugin for DebPlugin {
                     served,
                 })
                 .to_vec(),
+            rest: rest::rest(),
         }
+    }
+
+    fn place(&self, _: &Unit, files: &[UnitArtifact]) -> String {
+        rest::place(files)
+    }
+
+    fn derived(&self, place: &str, key: &str) -> Vec<Derived> {
+        rest::derived(place, key)
+    }
+
+    fn fields(&self, unit: &Unit) -> Map<String, Value> {
+        rest::fields(unit)
     }
 
     fn parse_upload(&self, upload: Upload<'_>) -> Result<Placed<NewUnit>> {
@@ -66,6 +80,10 @@ impl Plugin for DebPlugin {
 
     fn pin(&self, job: &PinJob<'_>) -> Result<String> {
         sources::stanzas(job)
+    }
+
+    fn reseal(&self, job: ResealJob<'_>) -> Result<Resealed> {
+        publish::reseal(job)
     }
 
     fn select(&self, units: &[Placed<Unit>], pattern: &str, with_dependencies: bool) -> Result<Selected> {

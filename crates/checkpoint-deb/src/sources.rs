@@ -14,19 +14,28 @@ use crate::{place, publish};
 /// A stanza for all suites that have the same types and components, with the keys in it.
 pub(crate) fn stanzas(job: &PinJob<'_>) -> Result<String> {
     let options: RepositoryOptions = options::parse(job.repository_options)?;
+    let kind = publish::kind(job.options, &options)?;
     let mut alike: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
     for (name, suite) in place::suites(job.contents, &options)? {
-        let components: Vec<String> = suite.components.into_iter().collect();
-        let types = if suite.sources { "deb deb-src" } else { "deb" };
-        let name = if name == "/" { "./".to_owned() } else { name };
-        alike.entry((types, components.join(" "))).or_default().push(name);
+        let shown = if name == "/" { "./" } else { &name };
+        // We publish an index of sources for every component; an upstream need not.
+        let (with, without): (Vec<_>, Vec<_>) = suite.places(&name).into_iter().partition(|component| {
+            let own = suite.sources.contains(&component.map(str::to_owned));
+            own || (kind == Kind::Apt && !suite.sources.is_empty())
+        });
+        for (types, places) in [("deb deb-src", with), ("deb", without)] {
+            if !places.is_empty() {
+                let components: Vec<&str> = places.into_iter().flatten().collect();
+                alike.entry((types, components.join(" "))).or_default().push(shown.to_owned());
+            }
+        }
     }
     let what = match job.time {
         Some(time) => format!("as it was at {}", time.for_people()),
         None => "live".to_owned(),
     };
     let mut text = format!("# {} {what}\n", job.distribution);
-    let trust = match publish::kind(job.options, &options)? {
+    let trust = match kind {
         Kind::Apt => format!("Signed-By:\n{}", signed_by(&job.signer.public_keys()?)),
         Kind::Verbatim => verbatim(job, &mut text)?,
     };

@@ -3,6 +3,7 @@
 //! A manifest has one line for each file, `path,sha256,size`, as Pulp writes and reads it.
 
 mod manifest;
+mod rest;
 
 use std::cmp::Ordering;
 use std::io::Write as _;
@@ -37,9 +38,12 @@ pub fn register(registry: &mut Registry) {
 struct FilePlugin;
 
 /// Options of a file repository.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct RepositoryOptions {}
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RepositoryOptions {
+    /// The name of the manifest, unless a publication has another one [default: PULP_MANIFEST].
+    manifest: Option<String>,
+}
 
 /// Options of a file remote.
 #[derive(Deserialize, JsonSchema)]
@@ -47,17 +51,11 @@ struct RepositoryOptions {}
 struct RemoteOptions {}
 
 /// Options of a file publication.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct PublicationOptions {
-    /// The name of the manifest.
-    manifest: String,
-}
-
-impl Default for PublicationOptions {
-    fn default() -> Self {
-        PublicationOptions { manifest: MANIFEST.into() }
-    }
+    /// The name of the manifest, if not the repository's.
+    manifest: Option<String>,
 }
 
 /// Options of an upload.
@@ -86,6 +84,7 @@ impl Plugin for FilePlugin {
                 immutable_paths: false,
                 served: true,
             }],
+            rest: rest::rest(),
         }
     }
 
@@ -112,7 +111,9 @@ impl Plugin for FilePlugin {
 
     fn publish(&self, job: PublishJob<'_>) -> Result<Seal> {
         let options: PublicationOptions = parse_options(job.options)?;
-        let path: RelativePath = options.manifest.parse()?;
+        let repository: RepositoryOptions = parse_options(job.repository_options)?;
+        let name = options.manifest.or(repository.manifest);
+        let path: RelativePath = name.as_deref().unwrap_or(MANIFEST).parse()?;
         let mut manifest = job.writer.create()?;
         for placed in job.contents.units() {
             let unit = placed?.unit;

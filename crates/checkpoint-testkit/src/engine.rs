@@ -10,7 +10,7 @@ use checkpoint_core::name::Name;
 use checkpoint_core::plugin::{Plugin, Registry};
 use checkpoint_core::progress::Silent;
 use checkpoint_core::time::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
@@ -112,7 +112,7 @@ impl TestEngine {
     /// Publishes, five seconds after whatever was before.
     pub async fn publish(&self, repository: &Name, checkpoint: bool) -> Publication {
         self.clock.advance(5);
-        let request = PublishRequest { checkpoint, options: Map::new() };
+        let request = PublishRequest { checkpoint, ..PublishRequest::default() };
         self.engine.publish(repository, request, &Silent).await.unwrap()
     }
 

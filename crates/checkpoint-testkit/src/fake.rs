@@ -9,12 +9,35 @@ use async_trait::async_trait;
 use checkpoint_core::catalog::KnownUnit;
 use checkpoint_core::model::{NewUnit, Placed, Unit, UnitArtifact};
 use checkpoint_core::plugin::{
-    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, SameKey, Seal, SyncMode, Upload,
+    ContentType, Declaration, Label, OptionsType, PinJob, Plugin, PublishJob, Rest, RestContent, RestType,
+    SameKey, Seal, SyncMode, Upload,
 };
 use checkpoint_core::signer::{Signer, Verifier};
 use checkpoint_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+fn rest() -> Rest {
+    let named = |path, model| RestType { path, model, fields: None };
+    Rest {
+        version: "1.0.0",
+        sync_task: "fake.sync",
+        publish_task: "fake.publish",
+        repository: named("fake", "repository"),
+        remote: named("fake", "remote"),
+        distribution: named("fake", "distribution"),
+        publications: vec![("fake", named("fake", "publication"))],
+        content: vec![RestContent {
+            content_type: "fake.note",
+            parameter: "fake_note",
+            rest: named("notes", "note"),
+            upload: true,
+            derived: false,
+            links: &[],
+            shows: &[],
+        }],
+    }
+}
 
 /// What happens while a publication is made.
 pub type Hook = Box<dyn FnMut() -> Result<()> + Send>;
@@ -57,6 +80,7 @@ impl Plugin for FakePlugin {
                 immutable_paths: true,
                 served: true,
             }],
+            rest: rest(),
         }
     }
 

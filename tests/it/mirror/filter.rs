@@ -8,10 +8,10 @@ use crate::support::{Debpoint, upstream_archive};
 
 fn filtered(pattern: &str) -> Mirror {
     let mut archive = upstream_archive();
-    let depends = |on: &str| format!("Depends: {on}\nSection: utils\n");
+    let depends = |on: &str| format!("Depends: {on}\nTask: desktop\n");
     archive.add("tool", "1.0", deb_with("tool", "1.0", "amd64", &depends("lib (>= 1), data")));
     archive.add("tool", "1.1", deb_with("tool", "1.1", "amd64", &depends("lib (>= 1), data, lost")));
-    archive.add("lib", "1.0", deb_with("lib", "1.0", "amd64", "Section: libs\n"));
+    archive.add("lib", "1.0", deb_with("lib", "1.0", "amd64", ""));
     archive.add_to("contrib", "data", "1.0", deb("data", "1.0"));
     archive.add("other", "1.0", deb("other", "1.0"));
     archive.add_source("tool", "1.1");
@@ -31,7 +31,8 @@ fn keys(pattern: &str) -> Vec<String> {
 #[test]
 fn a_filter_chooses_by_name_section_version_and_newest_with_the_sources() {
     assert_eq!(keys("other"), ["other_1.0_all", "other_1.0_source"]);
-    assert_eq!(keys("~slibs"), ["lib_1.0_amd64"]);
+    assert_eq!(keys("~smisc ~nlib"), ["lib_1.0_amd64"]);
+    assert_eq!(keys("?priority(^optional$) ?field(Task, desk) ?version(1.0)"), ["tool_1.0_amd64"]);
     assert_eq!(keys("tool=1.0"), ["tool_1.0_amd64"]);
     assert_eq!(keys("?newest(1) ~ntool"), ["tool_1.1_amd64", "tool_1.1_source"]);
 }

@@ -11,7 +11,7 @@ use checkpoint_testkit::upstream::{Fault, Upstream};
 use debian_format::archive::DebBuilder;
 use debian_format::compression::Compression;
 
-use super::Mirror;
+use super::{Mirror, broken_transfer};
 use crate::support::{Debpoint, upstream_archive};
 
 /// A door before an upstream: it writes down the first lines and headers of requests, and lets only those pass that
@@ -214,9 +214,7 @@ fn what_is_streamed_is_never_stored() {
     assert_eq!((part.status, &part.body[..]), (206, &mirror.archive.packages[&path].0[10..20]));
     assert!(mirror.debpoint.ok(&["fetch", "mirror"]).starts_with("0 files fetched"));
     mirror.upstream.fail("tool", &[Fault::Garble]);
-    let url = server.url(&format!("mirror/live/{path}"));
-    let broken = std::panic::catch_unwind(|| checkpoint_testkit::http::get(&url));
-    assert!(broken.is_err_and(|_| true), "wrong bytes are a broken transfer here, too");
+    assert!(broken_transfer(&server, &path), "wrong bytes are a broken transfer here, too");
     let digest = checkpoint_core::digest::Digests::of(&mirror.archive.packages[&path].0).sha256.to_string();
     let pattern = format!("*{digest}*");
     let mut find = Command::new("find");

@@ -10,6 +10,7 @@ mod staged;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -159,6 +160,20 @@ impl ArtifactStore {
             hasher.update(&piece.map_err(Error::store("read an artifact"))?);
         }
         Sha512::from_slice(&hasher.finalize())
+    }
+
+    /// Deletes bytes that nobody refers to, unless they were written after `time`.
+    pub async fn remove_older(&self, sha256: &Sha256, time: SystemTime) -> Result<()> {
+        let location = self.location(sha256);
+        let written = match self.objects.head(&location).await {
+            Ok(found) => SystemTime::from(found.last_modified),
+            Err(object_store::Error::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(Error::store("look at an artifact")(error)),
+        };
+        if written > time {
+            return Ok(());
+        }
+        self.objects.delete(&location).await.map_err(Error::store("delete an artifact"))
     }
 
     fn location(&self, sha256: &Sha256) -> object_store::path::Path {

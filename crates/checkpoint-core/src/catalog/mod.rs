@@ -3,13 +3,19 @@
 //! Reads are methods of [`Catalog`], writes are methods of [`Transaction`]; a file for each group of tables.
 //! Statements take many rows at once; there is never one statement for each unit.
 
+mod accounts;
+mod audit;
+mod content;
 mod dialect;
 mod distributions;
 mod publications;
 mod references;
+mod removal;
 mod remotes;
 mod repositories;
 mod rows;
+mod tasks;
+mod uploads;
 mod units;
 mod versions;
 
@@ -18,12 +24,16 @@ use std::fs::File;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row as _};
 
 use crate::error::{Error, Result};
+pub use content::{ArtifactDetail, Part, UnitDetail};
 use dialect::Dialect;
 pub use publications::{Found, NewPublication, PublicationFile};
 pub use references::Reference;
 pub use remotes::RemoteArtifact;
+pub use removal::Removed;
 pub use repositories::Locked;
+pub use tasks::{Ending, NewTask};
 pub use units::{KnownUnit, identity};
+pub use uploads::PendingUpload;
 pub use versions::{Change, Content, PlacedUnit, UnitFile};
 
 const SCHEMA: &str = include_str!("schema.sql");

@@ -35,7 +35,9 @@ impl Catalog {
 }
 
 fn select(tail: &str) -> sqlx::AssertSqlSafe<String> {
-    sqlx::AssertSqlSafe(format!("SELECT id, name, plugin, url, options, settings FROM remote {tail}"))
+    sqlx::AssertSqlSafe(format!(
+        "SELECT id, name, plugin, url, options, settings, created, updated FROM remote {tail}"
+    ))
 }
 
 async fn find(connection: &mut AnyConnection, name: &Name) -> Result<Remote> {
@@ -53,16 +55,20 @@ fn remote(row: &AnyRow) -> sqlx::Result<Remote> {
         url: row.text(3)?,
         options: row.json(4)?,
         settings: serde_json::from_value(row.json(5)?).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        created: row.time(6)?,
+        updated: row.time(7)?,
     })
 }
 
 impl Transaction {
     /// Creates a remote; the row is given by the database.
     pub async fn create_remote(&mut self, remote: &Remote) -> Result<()> {
-        let sql = "INSERT INTO remote (name, plugin, url, options, settings) VALUES ($1, $2, $3, $4, $5)";
+        let sql = "INSERT INTO remote (name, plugin, url, options, settings, created, updated) \
+             VALUES ($1, $2, $3, $4, $5, $6, $6)";
         let query = sqlx::query(sql).bind(remote.name.to_string()).bind(remote.plugin.clone());
         let query = query.bind(remote.url.clone()).bind(remote.options.to_string());
         let query = query.bind(Value::Object(remote.settings.to_fields()?).to_string());
+        let query = query.bind(remote.created.unix());
         query.execute(self.connection()).await.map(drop).map_err(|error| match is_unique_violation(&error) {
             true => Error::AlreadyExists { what: "remote", name: remote.name.to_string() },
             false => Error::db("create a remote")(error),
@@ -79,9 +85,10 @@ impl Transaction {
 
     /// Replaces where a remote is, its options and its settings.
     pub async fn update_remote(&mut self, remote: &Remote) -> Result<()> {
-        let sql = "UPDATE remote SET url = $1, options = $2, settings = $3 WHERE id = $4";
+        let sql = "UPDATE remote SET url = $1, options = $2, settings = $3, updated = $4 WHERE id = $5";
         let query = sqlx::query(sql).bind(remote.url.clone()).bind(remote.options.to_string());
-        let query = query.bind(Value::Object(remote.settings.to_fields()?).to_string()).bind(remote.id);
+        let query = query.bind(Value::Object(remote.settings.to_fields()?).to_string());
+        let query = query.bind(remote.updated.unix()).bind(remote.id);
         query.execute(self.connection()).await.map(drop).map_err(Error::db("update a remote"))
     }
 

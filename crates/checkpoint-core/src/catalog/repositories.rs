@@ -8,19 +8,20 @@ use super::dialect::is_unique_violation;
 use super::rows::{Get as _, values};
 use super::{Catalog, Transaction};
 use crate::error::{Error, Result};
-use crate::model::{Id, Remote, Repository};
+use crate::model::{Id, Remote, Repository, RepositorySettings};
 use crate::name::Name;
 use crate::time::Timestamp;
 
-const SELECT: &str = "SELECT id, name, plugin, options, latest_version, created FROM repository";
+const SELECT: &str =
+    "SELECT id, name, plugin, options, latest_version, created, updated, settings FROM repository";
 const SELECT_REMOTES: &str =
     "SELECT r.repository, m.name FROM repository_remote r JOIN remote m ON m.id = r.remote";
 
 /// What is known of a repository while its row is locked: nobody else can add a version or a publication.
 #[derive(Debug, Clone, Copy)]
 pub struct Locked {
-    /// Its newest version.
-    pub latest_version: i64,
+    /// The number that its next version gets.
+    pub next_version: i64,
     /// The newest version that was ever published, -1 before the first publication.
     pub published_version: i64,
     /// No publication may get a time up to this one.
@@ -77,6 +78,8 @@ fn repository(row: &AnyRow) -> sqlx::Result<Repository> {
         remotes: Vec::new(),
         latest_version: row.integer(4)?,
         created: row.time(5)?,
+        updated: row.time(6)?,
+        settings: serde_json::from_value(row.json(7)?).map_err(|error| sqlx::Error::Decode(error.into()))?,
     })
 }
 
@@ -93,8 +96,8 @@ impl Transaction {
         options: &Value,
         now: Timestamp,
     ) -> Result<Id> {
-        let sql = "INSERT INTO repository (name, plugin, options, latest_version, created, settled_until) \
-             VALUES ($1, $2, $3, 0, $4, 0) RETURNING id";
+        let sql = "INSERT INTO repository (name, plugin, options, settings, latest_version, next_version, created, \
+             updated, settled_until) VALUES ($1, $2, $3, '{}', 0, 1, $4, $4, 0) RETURNING id";
         let query = sqlx::query(sql).bind(name.to_string()).bind(plugin.to_owned());
         let query = query.bind(options.to_string()).bind(now.unix());
         let id = query.fetch_one(self.connection()).await.and_then(|row| row.integer(0));
@@ -111,16 +114,26 @@ impl Transaction {
         find(self.connection(), name).await
     }
 
-    /// Replaces the options of a repository, and its remotes if any are given.
-    pub async fn update_repository(&mut self, id: Id, options: &Value, remotes: &[Remote]) -> Result<()> {
+    /// Replaces the options and the settings of a repository, and its remotes if they are given.
+    pub async fn update_repository(
+        &mut self,
+        id: Id,
+        (options, settings): (&Value, &RepositorySettings),
+        remotes: Option<&[Remote]>,
+        now: Timestamp,
+    ) -> Result<()> {
         let doing = "update a repository";
-        let query = sqlx::query("UPDATE repository SET options = $1 WHERE id = $2").bind(options.to_string());
-        query.bind(id).execute(self.connection()).await.map_err(Error::db(doing))?;
+        let settings = serde_json::to_string(settings)
+            .map_err(|error| Error::Internal(format!("settings cannot be written: {error}")))?;
+        let sql = "UPDATE repository SET options = $1, settings = $2, updated = $3 WHERE id = $4";
+        let query = sqlx::query(sql).bind(options.to_string()).bind(settings).bind(now.unix()).bind(id);
+        query.execute(self.connection()).await.map_err(Error::db(doing))?;
+        let Some(remotes) = remotes else { return Ok(()) };
+        let query = sqlx::query("DELETE FROM repository_remote WHERE repository = $1").bind(id);
+        query.execute(self.connection()).await.map_err(Error::db(doing))?;
         if remotes.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query("DELETE FROM repository_remote WHERE repository = $1").bind(id);
-        query.execute(self.connection()).await.map_err(Error::db(doing))?;
         let head = "INSERT INTO repository_remote (repository, position, remote)";
         let mut query = sqlx::query(values(head, remotes.len(), 3, ""));
         for (position, remote) in remotes.iter().enumerate() {
@@ -132,7 +145,7 @@ impl Transaction {
     /// Waits until nobody else changes the repository, and keeps it so until the end of the transaction.
     pub async fn lock_repository(&mut self, id: Id) -> Result<Locked> {
         // An update takes the row lock on PostgreSQL; on SQLite the whole transaction is alone already.
-        let sql = "UPDATE repository SET id = id WHERE id = $1 RETURNING latest_version, settled_until";
+        let sql = "UPDATE repository SET id = id WHERE id = $1 RETURNING next_version, settled_until";
         let row = sqlx::query(sql).bind(id).fetch_one(self.connection()).await;
         let row = row.map_err(Error::db("lock a repository"))?;
         // A statement of its own: one that waits for a lock goes on with what it saw of other tables before.
@@ -140,7 +153,7 @@ impl Transaction {
         let published = sqlx::query(sql).bind(id).fetch_one(self.connection()).await;
         let read = published.and_then(|published| {
             Ok(Locked {
-                latest_version: row.integer(0)?,
+                next_version: row.integer(0)?,
                 settled_until: row.time(1)?,
                 published_version: published.integer(0)?,
             })

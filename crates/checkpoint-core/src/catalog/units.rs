@@ -11,6 +11,7 @@ use crate::digest::{Digests, Hasher, Sha256};
 use crate::error::{Error, Result};
 use crate::model::{Id, NewUnit, Unit, UnitArtifact};
 use crate::name::RelativePath;
+use crate::time::Timestamp;
 
 /// A unit that was in some version of a repository.
 #[derive(Debug, Clone)]
@@ -37,12 +38,6 @@ impl Catalog {
             }
         }
         Ok(known)
-    }
-
-    /// The files of units, by row.
-    pub async fn artifacts_of(&self, units: &[Unit]) -> Result<HashMap<Id, Vec<UnitArtifact>>> {
-        let mut connection = self.pool.acquire().await.map_err(Error::db("connect"))?;
-        artifacts_of(&mut connection, units).await.map_err(Error::db("read the files of units"))
     }
 
     /// The units with these rows, by row.
@@ -81,17 +76,18 @@ fn unit_artifact(row: &AnyRow, first: usize) -> sqlx::Result<UnitArtifact> {
 
 impl Transaction {
     /// Records artifacts whose bytes are durable in the store.
-    pub async fn insert_artifacts(&mut self, artifacts: &[Digests]) -> Result<()> {
+    pub async fn insert_artifacts(&mut self, artifacts: &[Digests], now: Timestamp) -> Result<()> {
         // In one order for everybody, so that two transactions cannot wait for each other.
         let mut sorted = artifacts.to_vec();
         sorted.sort_by_key(|digests| digests.sha256);
         sorted.dedup_by_key(|digests| digests.sha256);
-        for some in sorted.chunks(batch(3)) {
-            let head = "INSERT INTO artifact (sha256, md5, size)";
-            let mut query = sqlx::query(values(head, some.len(), 3, "ON CONFLICT (sha256) DO NOTHING"));
+        for some in sorted.chunks(batch(4)) {
+            let head = "INSERT INTO artifact (sha256, md5, size, created)";
+            let mut query = sqlx::query(values(head, some.len(), 4, "ON CONFLICT (sha256) DO NOTHING"));
             for digests in some {
                 query = query.bind(digests.sha256.as_bytes().to_vec());
-                query = query.bind(digests.md5.as_bytes().to_vec()).bind(digests.size as i64);
+                query =
+                    query.bind(digests.md5.as_bytes().to_vec()).bind(digests.size as i64).bind(now.unix());
             }
             query.execute(self.connection()).await.map_err(Error::db("record artifacts"))?;
         }
@@ -100,9 +96,14 @@ impl Transaction {
 
     /// Records units, or finds those that are recorded already; gives their rows in the order of `units`.
     /// The files of those whose content type is `unserved` are nowhere unless they are adopted.
-    pub async fn insert_units(&mut self, units: &[&NewUnit], unserved: &[&str]) -> Result<Vec<Id>> {
+    pub async fn insert_units(
+        &mut self,
+        units: &[&NewUnit],
+        unserved: &[&str],
+        now: Timestamp,
+    ) -> Result<Vec<Id>> {
         let identified: Vec<(Sha256, &NewUnit)> = units.iter().map(|unit| (identity(unit), *unit)).collect();
-        let ids = self.insert_identified(&identified, unserved).await?;
+        let ids = self.insert_identified(&identified, unserved, now).await?;
         let lost = || Error::Internal("a unit that was recorded cannot be found".into());
         identified.iter().map(|(digest, _)| ids.get(digest).copied().ok_or_else(lost)).collect()
     }
@@ -112,13 +113,14 @@ impl Transaction {
         &mut self,
         units: &[(Sha256, &NewUnit)],
         unserved: &[&str],
+        now: Timestamp,
     ) -> Result<HashMap<Sha256, Id>> {
         let mut sorted = units.to_vec();
         sorted.sort_by_key(|(digest, _)| *digest);
         sorted.dedup_by_key(|(digest, _)| *digest);
         let mut ids = HashMap::with_capacity(sorted.len());
-        for some in sorted.chunks(batch(4)) {
-            self.insert_unit_rows(some, &mut ids).await?;
+        for some in sorted.chunks(batch(5)) {
+            self.insert_unit_rows(some, &mut ids, now).await?;
             let known: Vec<_> = some.iter().filter(|(digest, _)| !ids.contains_key(digest)).collect();
             if !known.is_empty() {
                 let head = "SELECT id, digest FROM content_unit WHERE digest IN";
@@ -137,13 +139,14 @@ impl Transaction {
         &mut self,
         units: &[(Sha256, &NewUnit)],
         ids: &mut HashMap<Sha256, Id>,
+        now: Timestamp,
     ) -> Result<()> {
-        let head = "INSERT INTO content_unit (content_type, unit_key, digest, body)";
+        let head = "INSERT INTO content_unit (content_type, unit_key, digest, body, created)";
         let tail = "ON CONFLICT (digest) DO NOTHING RETURNING id, digest";
-        let mut query = sqlx::query(values(head, units.len(), 4, tail));
+        let mut query = sqlx::query(values(head, units.len(), 5, tail));
         for (digest, unit) in units {
             query = query.bind(unit.content_type.to_owned()).bind(unit.key.clone());
-            query = query.bind(digest.as_bytes().to_vec()).bind(unit.body.clone());
+            query = query.bind(digest.as_bytes().to_vec()).bind(unit.body.clone()).bind(now.unix());
         }
         let rows = query.fetch_all(self.connection()).await.map_err(Error::db("record units"))?;
         extend(ids, &rows)

@@ -210,7 +210,7 @@ impl Transaction {
     pub async fn create_version(&mut self, repository: Id, number: i64, change: Change<'_>) -> Result<()> {
         let doing = "create a version";
         self.insert_version(repository, number, change.now).await?;
-        let sql = "UPDATE repository SET latest_version = $1 WHERE id = $2";
+        let sql = "UPDATE repository SET latest_version = $1, next_version = $1 + 1 WHERE id = $2";
         let query = sqlx::query(sql).bind(number).bind(repository);
         query.execute(self.connection()).await.map_err(Error::db(doing))?;
         let mut removed: BTreeMap<&str, Vec<Id>> = BTreeMap::new();

@@ -13,7 +13,7 @@ use super::checkpoints::{Difference, differences};
 use super::contents::{BATCH, read_bodies, seen};
 use super::modify::{Modification, Modified};
 use crate::error::{Error, Result};
-use crate::model::{NewUnit, Placed, Repository, Unit};
+use crate::model::{Id, Placed, Repository, Unit};
 use crate::name::Name;
 use crate::plugin::{Label, Plugin, Selected};
 
@@ -124,7 +124,9 @@ impl Engine {
             let keep: Vec<bool> = units.iter().map(is_newest).collect();
             units = units.into_iter().zip(keep).filter_map(|(unit, keep)| keep.then_some(unit)).collect();
         }
-        change.units = self.as_new(&*plugin, units).await?;
+        let placed: Vec<Placed<Id>> =
+            units.into_iter().map(|Placed { place, unit }| Placed { place, unit: unit.id }).collect();
+        change.units = self.as_new(&*plugin, &placed).await?;
         Ok(Copied { modified: self.modify(&repository, change).await?, remarks })
     }
 
@@ -175,35 +177,11 @@ impl Engine {
         }
         Ok(units)
     }
-
-    /// Units of the catalog as they were when they were new.
-    async fn as_new(&self, plugin: &dyn Plugin, units: Vec<Placed<Unit>>) -> Result<Vec<Placed<NewUnit>>> {
-        let types = plugin.declaration().content;
-        let plain: Vec<Unit> = units.iter().map(|placed| placed.unit.clone()).collect();
-        let mut files = self.catalog.artifacts_of(&plain).await?;
-        let unknown = |unit: &Unit| Error::Corrupt(format!("unit '{}' is of no known type", unit.key));
-        units
-            .into_iter()
-            .map(|Placed { place, unit }| {
-                let known = types.iter().find(|known| known.name == unit.content_type);
-                let content_type = known.ok_or_else(|| unknown(&unit))?.name;
-                // One unit may stand in several places.
-                let artifacts = files.get_mut(&unit.id).cloned().unwrap_or_default();
-                Ok(Placed {
-                    place,
-                    unit: NewUnit { content_type, key: unit.key, body: unit.body, artifacts },
-                })
-            })
-            .collect()
-    }
 }
 
 /// Of each thing in each place the rows of its newest version.
-fn newest<'a>(
-    plugin: &dyn Plugin,
-    units: impl Iterator<Item = &'a Placed<Unit>>,
-) -> HashSet<(&'a str, crate::model::Id)> {
-    let mut newest: BTreeMap<(&str, String, String), (String, crate::model::Id)> = BTreeMap::new();
+fn newest<'a>(plugin: &dyn Plugin, units: impl Iterator<Item = &'a Placed<Unit>>) -> HashSet<(&'a str, Id)> {
+    let mut newest: BTreeMap<(&str, String, String), (String, Id)> = BTreeMap::new();
     for Placed { place, unit } in units {
         let Label { name, variant, version } = plugin.label(unit);
         let current = newest.entry((place, name, variant)).or_insert_with(|| (version.clone(), unit.id));

@@ -10,20 +10,21 @@ use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::model::{Id, NewUnit, Placed, Repository};
 use crate::plugin::SyncMode;
+use crate::time::Timestamp;
 
 /// How many sources are recorded in one go.
 const SOURCES: usize = 4096;
 
 pub(super) async fn difference(
     transaction: &mut Transaction,
-    repository: &Repository,
+    (repository, now): (&Repository, Timestamp),
     (change, follow): (&Modification, &Follow),
     unserved: &[&str],
 ) -> Result<Difference> {
     let (known_places, emptied) = places(transaction, repository, follow).await?;
     check_own_paths(&change.units)?;
     let present = transaction.placed_units(repository.id).await?;
-    let ids = rows(transaction, &change.units, &present, unserved).await?;
+    let ids = rows(transaction, (&change.units, now), &present, unserved).await?;
     let wanted: HashSet<(&str, Id)> = placed_ids(&change.units, &ids).collect();
     let replaced_keys = open_keys(change);
     let leaves = |unit: &PlacedUnit| {
@@ -85,7 +86,7 @@ async fn places(
 /// The row of each unit; those that are new get one.
 async fn rows(
     transaction: &mut Transaction,
-    units: &[Placed<NewUnit>],
+    (units, now): (&[Placed<NewUnit>], Timestamp),
     present: &[PlacedUnit],
     unserved: &[&str],
 ) -> Result<Vec<Id>> {
@@ -97,7 +98,7 @@ async fn rows(
         .filter(|(digest, _)| !known.contains_key(*digest))
         .map(|(digest, placed)| (*digest, &placed.unit))
         .collect();
-    let new = transaction.insert_identified(&unknown, unserved).await?;
+    let new = transaction.insert_identified(&unknown, unserved, now).await?;
     let lost = || Error::Internal("a unit that was recorded cannot be found".into());
     digests
         .iter()

@@ -1,5 +1,6 @@
 //! The use cases, one file an operation. The application calls this and nothing else of the core.
 
+mod accounts;
 mod checkpoints;
 mod contents;
 mod copy;
@@ -8,22 +9,30 @@ mod fetch;
 mod follow;
 mod limiter;
 mod modify;
+mod moves;
 mod on_demand;
+mod operation;
+mod orphans;
 mod pin;
 mod publish;
 mod remotes;
 mod repositories;
 mod resolve;
 mod sink;
+mod retention;
 mod sync;
+mod tasks;
 mod tree;
+mod units;
 mod upload;
+mod uploads;
 mod verify;
 mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use url::Url;
 
 use crate::artifacts::ArtifactStore;
@@ -39,11 +48,14 @@ pub use copy::{Copied, CopyRequest, VersionDiff, VersionRef};
 pub use distributions::DistributionChange;
 pub use modify::Modified;
 pub use on_demand::{ByteSource, Incoming, OnDemand};
+pub use operation::{ContentSource, CopyContent, CreateContent, DistributionState, Modify, Operation};
+pub use orphans::Cleanup;
 pub use publish::PublishRequest;
 pub use remotes::RemoteChange;
 pub use repositories::{ContentEntry, RepositoryChange};
 pub use resolve::{Entry, Freshness, Page, Resolution, Resolver, ServedFile};
 pub use sync::{SyncRequest, Synced};
+pub use tasks::{Purge, TaskRequest, alone};
 pub use verify::Verified;
 
 /// Where the content server's URLs begin, as in Pulp.
@@ -82,6 +94,8 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     public_url: Option<String>,
     fetchers: Arc<fetch::Fetchers>,
+    /// Sent to whenever something happens to a task.
+    task_changes: watch::Sender<()>,
 }
 
 impl Engine {
@@ -99,6 +113,7 @@ impl Engine {
             clock: config.clock,
             public_url: config.public_url,
             fetchers: Arc::default(),
+            task_changes: tasks::changes(),
         })
     }
 

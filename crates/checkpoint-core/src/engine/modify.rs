@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Engine;
-use super::follow;
+use super::{Engine, follow, retention};
 use crate::artifacts::Staged;
 use crate::catalog::{Change, KnownUnit, Transaction};
 use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
 use crate::model::{Id, NewUnit, Placed, Remote, Repository};
 use crate::plugin::{ContentType, Plugin, SameKey, SyncMode};
+use crate::time::Timestamp;
 
 /// What a modification came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -76,22 +76,24 @@ impl Engine {
         let plugin = self.registry.get(&repository.plugin)?;
         let mut transaction = self.catalog.begin().await?;
         let locked = transaction.lock_repository(repository.id).await?;
-        transaction.insert_artifacts(&change.artifacts).await?;
+        transaction.insert_artifacts(&change.artifacts, self.now()).await?;
         for (remote, name, value) in &change.remember {
             transaction.set_sync_state(repository.id, *remote, name, value).await?;
         }
+        let (now, unserved) = (self.now(), plugin.declaration().unserved());
         let Difference { added, removed } = match &change.follow {
             Some(follow) => {
-                let unserved = plugin.declaration().unserved();
-                follow::difference(&mut transaction, repository, (&change, follow), &unserved).await?
+                let what = (&change, follow);
+                follow::difference(&mut transaction, (repository, now), what, &unserved).await?
             }
-            None => difference(&mut transaction, repository.id, &*plugin, &change).await?,
+            None => difference(&mut transaction, (repository.id, now), &*plugin, &change).await?,
         };
-        let mut version = locked.latest_version;
+        let mut version = transaction.repository(&repository.name).await?.latest_version;
         if !(added.is_empty() && removed.is_empty()) {
-            version += 1;
+            version = locked.next_version;
             let change = Change { added: &added, removed: &removed, now: self.now() };
             transaction.create_version(repository.id, version, change).await?;
+            retention::keep_versions(&mut transaction, &repository.name).await?;
         }
         transaction.commit().await?;
         Ok(Modified { version, added: added.len(), removed: removed.len() })
@@ -107,11 +109,12 @@ pub(super) struct Difference {
 /// What a user's change comes to.
 async fn difference(
     transaction: &mut Transaction,
-    repository: Id,
+    (repository, now): (Id, Timestamp),
     plugin: &dyn Plugin,
     change: &Modification,
 ) -> Result<Difference> {
-    let Settled { wanted, replaced } = settle_keys(transaction, repository, plugin, &change.units).await?;
+    let Settled { wanted, replaced } =
+        settle_keys(transaction, (repository, now), plugin, &change.units).await?;
     let mut leaving: HashSet<Placed<Id>> = change.remove.iter().cloned().collect();
     leaving.extend(replaced);
     leaving.retain(|placed| !wanted.contains(placed));
@@ -135,7 +138,7 @@ struct Settled {
 
 async fn settle_keys(
     transaction: &mut Transaction,
-    repository: Id,
+    (repository, now): (Id, Timestamp),
     plugin: &dyn Plugin,
     units: &[Placed<NewUnit>],
 ) -> Result<Settled> {
@@ -159,7 +162,8 @@ async fn settle_keys(
     }
     let new = by_key.iter().filter(|(key, _)| !used.contains_key(*key));
     let (new_keys, new_units): (Vec<_>, Vec<&NewUnit>) = new.map(|(key, unit)| (*key, *unit)).unzip();
-    let ids = transaction.insert_units(&new_units, &plugin.declaration().unserved()).await?;
+    let unserved = plugin.declaration().unserved();
+    let ids = transaction.insert_units(&new_units, &unserved, now).await?;
     check_paths(transaction, repository, plugin, (&new_units, &ids, &replaced_ids)).await?;
     used.extend(new_keys.into_iter().zip(ids));
     let row = |placed: &Placed<NewUnit>| {

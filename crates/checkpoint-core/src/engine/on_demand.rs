@@ -302,7 +302,7 @@ impl Engine {
     async fn keep(&self, staged: Staged) -> Result<()> {
         let artifacts = self.store_staged(vec![staged]).await?;
         let mut transaction = self.catalog.begin().await?;
-        transaction.insert_artifacts(&artifacts).await?;
+        transaction.insert_artifacts(&artifacts, self.now()).await?;
         transaction.commit().await
     }
 }

@@ -16,10 +16,13 @@ impl Engine {
     pub async fn pin(&self, name: &Name, time: Option<Timestamp>, public_url: &str) -> Result<String> {
         let named = self.distribution(name).await?;
         let distribution = self.fitting(named, time.is_some()).await?;
-        let repository = self.repository(&distribution.repository).await?;
+        let Some(repository) = &distribution.repository else {
+            return Err(Error::Invalid(format!("distribution '{name}' serves nothing")));
+        };
+        let repository = self.repository(repository).await?;
         let publication = match time {
             Some(time) => self.checkpoint_at(&repository.name, time).await?,
-            None => self.live_publication(&repository.name).await?,
+            None => self.live_publication(&distribution, &repository.name).await?,
         };
         let mut url = content_url(public_url, &distribution.base_path);
         let time = distribution.checkpoint.then_some(publication.time);
@@ -56,7 +59,7 @@ impl Engine {
                 true => ("does not serve dates", "create one with --checkpoint"),
                 false => ("serves dates only", "say which, or create one without --checkpoint"),
             };
-            let repository = &named.repository;
+            let repository = named.repository.as_ref().map_or("", Name::as_str);
             let name = &named.name;
             Error::Invalid(format!(
                 "distribution '{name}' {has}, and no other of repository '{repository}' does better: {hint}"
@@ -64,10 +67,9 @@ impl Engine {
         })
     }
 
-    async fn live_publication(&self, name: &Name) -> Result<Publication> {
-        let now = self.now();
-        let publications = self.publications(name).await?.into_iter();
-        let newest = publications.filter(|p| p.time <= now).max_by_key(|p| (p.version, p.time));
+    async fn live_publication(&self, distribution: &Distribution, name: &Name) -> Result<Publication> {
+        let publications = self.publications(name).await?;
+        let newest = distribution.live(&publications, self.now()).cloned();
         newest.ok_or_else(|| Error::Invalid(format!("repository '{name}' has not been published yet")))
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::contents::VersionContents;
 use super::tree::Tree;
-use super::{Engine, content_url};
+use super::{Engine, content_url, retention};
 use crate::artifacts::{Staged, run_blocking};
 use crate::catalog::NewPublication;
 use crate::digest::Digests;
@@ -28,6 +28,8 @@ pub struct PublishRequest {
     pub checkpoint: bool,
     /// The plugin's options for publications.
     pub options: Map<String, Value>,
+    /// The version, if not the newest.
+    pub version: Option<i64>,
 }
 
 /// A publication but for its time.
@@ -39,21 +41,26 @@ struct Prepared {
 }
 
 impl Engine {
-    /// Publishes the newest version of a repository. When it returns, the next request sees it.
+    /// Publishes a version of a repository. When it returns, the next request sees it.
     pub async fn publish(
         &self,
         name: &Name,
         request: PublishRequest,
         progress: &dyn Progress,
     ) -> Result<Publication> {
-        let options = Value::Object(request.options);
+        let options = Value::Object(request.options.clone());
         loop {
             let repository = self.repository(name).await?;
             let plugin = self.registry.get(&repository.plugin)?;
             plugin.declaration().publication.check("publication options", &options)?;
             progress.begin("publishing", None);
-            let prepared = self.prepare(repository, plugin, &options).await?;
-            if let Some(publication) = self.reveal(&prepared, request.checkpoint, &options).await? {
+            let version = request.version.unwrap_or(repository.latest_version);
+            let versions = self.catalog.versions(repository.id).await?;
+            if !versions.iter().any(|known| known.number == version) {
+                return Err(Error::NotFound { what: "version", name: version.to_string() });
+            }
+            let prepared = self.prepare((repository, version), plugin, &options).await?;
+            if let Some(publication) = self.reveal(&prepared, &request, &options).await? {
                 self.wait_until(publication.time).await;
                 return Ok(publication);
             }
@@ -76,18 +83,17 @@ impl Engine {
         if publications.iter().any(kept) {
             return Ok(None);
         }
-        let request = PublishRequest { checkpoint: true, options: Map::new() };
+        let request = PublishRequest { checkpoint: true, ..PublishRequest::default() };
         self.publish(name, request, progress).await.map(Some)
     }
 
     /// Makes every file that does not depend on the publication's time, and stores it.
     async fn prepare(
         &self,
-        repository: Repository,
+        (repository, version): (Repository, i64),
         plugin: Arc<dyn Plugin>,
         options: &Value,
     ) -> Result<Prepared> {
-        let version = repository.latest_version;
         let contents = VersionContents::read(&self.catalog, repository.id, version).await?;
         let before = match self.catalog.publications(repository.id).await?.last() {
             Some(newest) => self.catalog.publication_files(newest.id).await?,
@@ -117,13 +123,13 @@ impl Engine {
     async fn reveal(
         &self,
         prepared: &Prepared,
-        checkpoint: bool,
+        request: &PublishRequest,
         options: &Value,
     ) -> Result<Option<Publication>> {
         let repository = prepared.repository.id;
         let mut transaction = self.catalog.begin().await?;
         let locked = transaction.lock_repository(repository).await?;
-        if locked.published_version > prepared.version {
+        if request.version.is_none() && locked.published_version > prepared.version {
             return Ok(None);
         }
         let time = self.next_time(&prepared.repository, locked.settled_until)?;
@@ -132,18 +138,21 @@ impl Engine {
         files.extend(last.iter().map(|(path, staged)| (path.clone(), *staged.digests())));
         self.store.put(last.into_iter().map(|(_, staged)| staged).collect()).await?;
         let artifacts: Vec<Digests> = files.iter().map(|(_, digests)| *digests).collect();
-        transaction.insert_artifacts(&artifacts).await?;
-        let version = prepared.version;
+        transaction.insert_artifacts(&artifacts, self.now()).await?;
+        let (version, checkpoint) = (prepared.version, request.checkpoint);
         let new = NewPublication { repository, version, time, checkpoint, options, files: &files };
         let publication = transaction.create_publication(&new).await?;
         transaction.settle(repository, time).await?;
+        if checkpoint {
+            retention::keep_checkpoints(&mut transaction, &prepared.repository.name).await?;
+        }
         transaction.bump_generation().await?;
         transaction.commit().await?;
         Ok(Some(publication))
     }
 
     /// The first second that is neither past nor taken nor answered for.
-    fn next_time(&self, repository: &Repository, settled_until: Timestamp) -> Result<Timestamp> {
+    pub(super) fn next_time(&self, repository: &Repository, settled_until: Timestamp) -> Result<Timestamp> {
         let now = self.now();
         let time = now.max(settled_until.next());
         let ahead = time.unix() - now.unix();
@@ -157,7 +166,7 @@ impl Engine {
         Ok(time)
     }
 
-    async fn seal(&self, seal: Arc<Seal>, time: Timestamp) -> Result<Vec<(RelativePath, Staged)>> {
+    pub(super) async fn seal(&self, seal: Arc<Seal>, time: Timestamp) -> Result<Vec<(RelativePath, Staged)>> {
         let staging = self.store.staging().clone();
         run_blocking(move || {
             let files = seal(time)?;
@@ -173,7 +182,8 @@ impl Engine {
         public_url: Option<&str>,
     ) -> Result<Option<String>> {
         let distributions = self.distributions().await?;
-        let serving = distributions.iter().find(|d| d.checkpoint && d.repository == *repository);
+        let serving =
+            distributions.iter().find(|d| d.checkpoint && d.repository.as_ref() == Some(repository));
         let url = |(serving, public): (&Distribution, &str)| content_url(public, &serving.base_path);
         Ok(serving.zip(public_url).map(|pair| format!("{}@TIME@/", url(pair))))
     }

@@ -1,5 +1,6 @@
 //! Creating, changing, deleting and listing remotes.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -11,7 +12,7 @@ use crate::model::{Remote, RemoteSettings};
 use crate::name::Name;
 
 /// What changes about a remote; `None` leaves a thing as it is.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RemoteChange {
     /// Where it is.
     pub url: Option<String>,
@@ -32,6 +33,8 @@ impl Engine {
             url,
             options: Value::Object(without_nulls(change.options)),
             settings: RemoteSettings::from_fields(change.settings)?,
+            created: self.now(),
+            updated: self.now(),
         };
         self.check_remote(&remote)?;
         let mut transaction = self.catalog.begin().await?;
@@ -51,6 +54,7 @@ impl Engine {
         remote.url = change.url.unwrap_or(remote.url);
         remote.options = Value::Object(without_nulls(options));
         remote.settings = RemoteSettings::from_fields(settings)?;
+        remote.updated = self.now();
         self.check_remote(&remote)?;
         transaction.update_remote(&remote).await?;
         transaction.commit().await?;

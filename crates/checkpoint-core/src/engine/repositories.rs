@@ -1,21 +1,23 @@
 //! Creating, changing and listing repositories, and listing what one holds.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Engine;
 use super::contents::{BATCH, read_bodies, seen};
 use crate::error::{Error, Result};
-use crate::model::{Publication, Remote, Repository, RepositoryVersion};
+use crate::model::{Publication, Remote, Repository, RepositorySettings, RepositoryVersion};
 use crate::name::Name;
 
 /// What changes about a repository; `None` leaves a thing as it is.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RepositoryChange {
     /// Options to set; an option that becomes null goes back to its default.
     pub options: Map<String, Value>,
     /// The remotes that `sync` takes when none is named, if they change.
-    pub remotes: Vec<Name>,
+    pub remotes: Option<Vec<Name>>,
+    /// Fields of [`RepositorySettings`] to set; a field that becomes null goes back to its default.
+    pub settings: Map<String, Value>,
 }
 
 /// A unit of a repository's newest version.
@@ -44,10 +46,12 @@ impl Engine {
         let declaration = self.registry.get(plugin)?.declaration();
         let options = Value::Object(without_nulls(change.options));
         declaration.repository.check("repository options", &options)?;
-        let remotes = self.remotes_for(name, declaration.name, &change.remotes).await?;
+        let remotes = change.remotes.unwrap_or_default();
+        let remotes = self.remotes_for(name, declaration.name, &remotes).await?;
+        let settings = changed_settings(&RepositorySettings::default(), change.settings)?;
         let mut transaction = self.catalog.begin().await?;
         let id = transaction.create_repository(name, declaration.name, &options, self.now()).await?;
-        transaction.update_repository(id, &options, &remotes).await?;
+        transaction.update_repository(id, (&options, &settings), Some(&remotes), self.now()).await?;
         transaction.commit().await?;
         self.repository(name).await
     }
@@ -76,7 +80,10 @@ impl Engine {
     /// Changes options or remotes of a repository. They take effect with its next publication or sync.
     pub async fn update_repository(&self, name: &Name, change: RepositoryChange) -> Result<Repository> {
         let Repository { id, plugin, .. } = self.repository(name).await?;
-        let remotes = self.remotes_for(name, &plugin, &change.remotes).await?;
+        let remotes = match &change.remotes {
+            Some(remotes) => Some(self.remotes_for(name, &plugin, remotes).await?),
+            None => None,
+        };
         let mut transaction = self.catalog.begin().await?;
         transaction.lock_repository(id).await?;
         // Read again under the lock, so that two changes at once both count.
@@ -86,8 +93,11 @@ impl Engine {
         let options = Value::Object(without_nulls(options));
         let plugin = self.registry.get(&current.plugin)?;
         plugin.declaration().repository.check("repository options", &options)?;
-        transaction.update_repository(id, &options, &remotes).await?;
+        let settings = changed_settings(&current.settings, change.settings)?;
+        let changed = (&options, &settings);
+        transaction.update_repository(id, changed, remotes.as_deref(), self.now()).await?;
         transaction.commit().await?;
+        self.apply_retention(name).await?;
         self.repository(name).await
     }
 
@@ -132,6 +142,22 @@ impl Engine {
             }
         }
         Ok(entries)
+    }
+}
+
+/// Settings with some fields changed.
+fn changed_settings(current: &RepositorySettings, change: Map<String, Value>) -> Result<RepositorySettings> {
+    let wrong = |error: serde_json::Error| Error::Invalid(format!("settings of the repository: {error}"));
+    let mut fields = match serde_json::to_value(current).map_err(wrong)? {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    merge(&mut fields, change);
+    let settings: RepositorySettings =
+        serde_json::from_value(Value::Object(without_nulls(fields))).map_err(wrong)?;
+    match settings.retain_repo_versions == Some(0) || settings.retain_checkpoints == Some(0) {
+        true => Err(Error::Invalid("at least one version and one checkpoint are kept".into())),
+        false => Ok(settings),
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Resolution {
     AddSlash,
     /// Another path below the content prefix has it: the same file in the newest checkpoint before that time.
     Moved(String),
+    /// Something for those who sign in only.
+    Guarded,
     /// Nothing; the sentence says why.
     NotFound(String),
 }
@@ -162,6 +164,11 @@ impl Resolver {
 
     /// Answers a decoded path below the content prefix. It has no slash at its beginning.
     pub async fn resolve(&self, path: &str) -> Result<Resolution> {
+        self.resolve_for(path, false).await
+    }
+
+    /// [`Self::resolve`] for somebody who has signed in, or has not.
+    pub async fn resolve_for(&self, path: &str, signed_in: bool) -> Result<Resolution> {
         // PostgreSQL takes no zero byte in a text.
         if path.starts_with('/') || path.contains("//") || path.contains('\0') {
             return Ok(not_found("the path has an empty part or a zero byte"));
@@ -170,19 +177,21 @@ impl Resolver {
         let Some((distribution, rest)) = find_distribution(&view, path) else {
             return Ok(between_distributions(&view, path));
         };
+        if distribution.guard.is_some() && !signed_in {
+            return Ok(Resolution::Guarded);
+        }
         let Some(rest) = rest else {
             return Ok(Resolution::AddSlash);
         };
-        let Some(served) = view.repository(&distribution.repository) else {
-            return Ok(not_found("the distribution's repository is gone"));
+        let Some(served) = distribution.repository.as_ref().and_then(|name| view.repository(name)) else {
+            return Ok(not_found("the distribution serves nothing"));
         };
         if distribution.checkpoint {
             return self.resolve_dated(&view, &served, distribution, rest).await;
         }
         let now = self.engine.now();
         let publications = served.publications(&self.engine.catalog).await?;
-        let visible = publications.iter().filter(|publication| publication.time <= now);
-        match visible.max_by_key(|publication| (publication.version, publication.time)) {
+        match distribution.live(publications, now) {
             Some(publication) => {
                 let live = Some(view.generation);
                 self.resolve_in(&Place { served: &served, publication, live }, rest).await
@@ -222,7 +231,7 @@ impl Resolver {
             // What was committed before the time was settled has to count.
             let fresh = self.views.fresh(catalog).await?;
             self.settled.insert(served.id(), (until, fresh.generation));
-            newest = match fresh.repository(&distribution.repository) {
+            newest = match fresh.repository(&served.repository.name) {
                 Some(served) => checkpoint_at(served.publications(catalog).await?, time).cloned(),
                 None => None,
             };
@@ -354,7 +363,10 @@ impl Resolver {
                 found.map(|(file, published)| Found::new(&file.digests, published, Origin::ByHash))
             }
             None if self.has_immutable_paths(place) => {
-                let version = place.publication.version;
+                // What was newer before the distribution was moved back counts too.
+                let publications = place.served.publications(catalog).await?;
+                let newest = publications.iter().map(|publication| publication.version).max();
+                let version = newest.unwrap_or(place.publication.version);
                 catalog.unit_file_up_to(repository, version, path).await?.map(Found::of_unit)
             }
             None => None,
@@ -485,7 +497,8 @@ fn between_distributions(view: &View, path: &str) -> Resolution {
     let directory = path.strip_suffix('/').unwrap_or(path);
     let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
     let mut names = BTreeMap::new();
-    for base_path in view.distributions.keys() {
+    let listed = view.distributions.iter().filter(|(_, distribution)| !distribution.hidden);
+    for base_path in listed.map(|(base_path, _)| base_path) {
         if let Some(inside) = base_path.strip_prefix(&prefix) {
             let child = inside.split('/').next().unwrap_or(inside);
             names.insert(format!("{child}/"), ());

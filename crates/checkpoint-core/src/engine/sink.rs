@@ -84,7 +84,7 @@ impl<'a> Sink<'a> {
         self.fetched += self.staged.len() as u64;
         let artifacts = self.engine.store_staged(std::mem::take(&mut self.staged)).await?;
         let mut transaction = self.engine.catalog.begin().await?;
-        transaction.insert_artifacts(&artifacts).await?;
+        transaction.insert_artifacts(&artifacts, self.engine.now()).await?;
         transaction.commit().await
     }
 

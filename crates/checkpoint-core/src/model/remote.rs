@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Id;
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::time::Timestamp;
 
 /// An upstream and how to fetch from it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +27,10 @@ pub struct Remote {
     /// How it is reached. Secrets are left out where a remote is shown.
     #[serde(serialize_with = "without_secrets")]
     pub settings: RemoteSettings,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was changed last.
+    pub updated: Timestamp,
 }
 
 /// How an upstream is reached, whatever its content.
@@ -179,7 +184,8 @@ mod tests {
             ..RemoteSettings::default()
         };
         let (name, plugin, url) = ("up".parse().unwrap(), "fake".into(), "http://example.org".into());
-        let remote = Remote { id: 1, name, plugin, url, options: Value::Null, settings };
+        let (created, updated) = (Timestamp::from_unix(0), Timestamp::from_unix(0));
+        let remote = Remote { id: 1, name, plugin, url, options: Value::Null, settings, created, updated };
         let shown = serde_json::to_string(&remote).unwrap();
         assert!(shown.contains("user") && !shown.contains("secret"), "{shown}");
     }

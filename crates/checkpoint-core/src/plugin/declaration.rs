@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::SyncMode;
+use super::{Rest, SyncMode};
 use crate::error::{Error, Result};
 
 /// The options of one of a plugin's types: a serde struct and its JSON schema.
@@ -86,6 +86,8 @@ pub struct Declaration {
     pub publication: OptionsType,
     /// Its kinds of content; the first is what an upload makes.
     pub content: Vec<ContentType>,
+    /// How the REST API spells all of these.
+    pub rest: Rest,
 }
 
 impl Declaration {

@@ -6,11 +6,13 @@
 
 mod declaration;
 mod registry;
+mod rest;
 mod seam;
 
 pub use declaration::{ContentType, Declaration, OptionsType};
 pub use registry::Registry;
+pub use rest::{Derived, Link, Rest, RestContent, RestFields, RestOptions, RestType};
 pub use seam::{
-    Contents, Expected, Fetcher, Label, PinJob, Plugin, PublicationWriter, PublishJob, SameKey, Seal,
-    Selected, SyncJob, SyncMode, SyncSink, Upload, Validators,
+    Contents, Expected, Fetcher, Label, PinJob, Plugin, PublicationWriter, PublishJob, ResealJob, Resealed,
+    SameKey, Seal, Selected, SyncJob, SyncMode, SyncSink, Upload, Validators,
 };

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Declaration;
+use super::{Declaration, Derived};
 use crate::artifacts::{Staged, Writing};
 use crate::catalog::KnownUnit;
 use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
-use crate::model::{NewUnit, Placed, Policy, Unit};
+use crate::model::{NewUnit, Placed, Policy, Unit, UnitArtifact};
 use crate::name::{Name, RelativePath};
 use crate::signer::{Signer, Verifier};
 use crate::time::Timestamp;
@@ -36,6 +36,21 @@ pub trait Plugin: Send + Sync {
     /// What people call a unit.
     fn label(&self, unit: &Unit) -> Label;
 
+    /// Where a unit goes that stands nowhere yet and that nobody said a place for.
+    fn place(&self, _: &Unit, _: &[UnitArtifact]) -> String {
+        String::new()
+    }
+
+    /// What follows from the place and the key of a unit, for the REST API.
+    fn derived(&self, _place: &str, _key: &str) -> Vec<Derived> {
+        Vec::new()
+    }
+
+    /// What the REST API shows of a unit besides its files: the fields that its type declares in [`super::Rest`].
+    fn fields(&self, _: &Unit) -> Map<String, Value> {
+        Map::new()
+    }
+
     /// The order of two versions of one thing, as [`Label::version`] gives them.
     fn compare_versions(&self, left: &str, right: &str) -> Ordering;
 
@@ -49,6 +64,11 @@ pub trait Plugin: Send + Sync {
 
     /// What a client has to put into its configuration to use the publication at `job.url`.
     fn pin(&self, job: &PinJob<'_>) -> Result<String>;
+
+    /// Makes the files of a publication that carry its time anew, so that it can be shown under a later one.
+    fn reseal(&self, _job: ResealJob<'_>) -> Result<Resealed> {
+        Ok(Resealed::Unneeded)
+    }
 
     /// Which of `units` a user means by `pattern`, and, if asked for, all that these need. Unless a plugin has a language
     /// of its own, a pattern is a name as [`Plugin::label`] gives it.
@@ -167,6 +187,30 @@ pub struct PublishJob<'a> {
 /// Gives the last files of a publication once its time is known. It is called inside the transaction that
 /// makes the publication visible, so it must be quick; and again with a later time if that transaction fails.
 pub type Seal = Box<dyn Fn(Timestamp) -> Result<Vec<(RelativePath, Vec<u8>)>> + Send + Sync>;
+
+/// A publication that is to be shown under a later time.
+pub struct ResealJob<'a> {
+    /// What the plugin was told when it made the publication.
+    pub options: &'a Value,
+    /// The repository's options.
+    pub repository_options: &'a Value,
+    /// The paths of the files that the publication itself has, in order.
+    pub files: &'a [&'a str],
+    /// Reads one of them, which has to be small.
+    pub read: &'a dyn Fn(&str) -> Result<Vec<u8>>,
+    /// Who signs.
+    pub signer: Arc<dyn Signer>,
+}
+
+/// How a publication can be shown under a later time.
+pub enum Resealed {
+    /// As it is: nothing in it carries a time.
+    Unneeded,
+    /// With these files in the place of those of the same paths.
+    Seal(Seal),
+    /// Not at all; the sentence says why, and why clients would not go back to it.
+    Impossible(String),
+}
 
 /// All that a sync needs.
 pub struct SyncJob<'a> {

@@ -156,7 +156,7 @@ async fn repositories_can_be_changed_by_many_at_once_and_keep_what_nobody_named(
         let change = RemoteChange { url: Some(url.into()), ..RemoteChange::default() };
         engine.create_remote(&remote, "fake", change).await.unwrap();
         let name: Name = "r".parse().unwrap();
-        let with_remote = RepositoryChange { remotes: vec![remote.clone()], ..Default::default() };
+        let with_remote = RepositoryChange { remotes: Some(vec![remote.clone()]), ..Default::default() };
         let created = engine.create_repository(&name, "fake", with_remote).await;
         assert_eq!(created.unwrap().remotes, std::slice::from_ref(&remote));
         // More of them than the pool has connections.

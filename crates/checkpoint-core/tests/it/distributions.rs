@@ -102,14 +102,17 @@ async fn an_update_changes_what_it_names_and_the_next_request_to_any_server_sees
 
         let checkpoint = DistributionChange { checkpoint: Some(true), ..Default::default() };
         let changed = engine.update_distribution(&d, checkpoint).await.unwrap();
-        assert_eq!((changed.checkpoint, &changed.repository, &changed.base_path), (true, &r, &path("d")));
+        assert_eq!(
+            (changed.checkpoint, &changed.repository, &changed.base_path),
+            (true, &Some(r.clone()), &path("d"))
+        );
         assert_eq!(names(&resolver, "d/").await, [format!("{r1}/")]);
         assert_eq!(what(&test, &resolver, "d/index").await, "none");
         assert_eq!(what(&test, &resolver, &format!("d/{r1}/index")).await, "file r_1\n");
 
         let other = DistributionChange { repository: Some(s.clone()), ..Default::default() };
         let changed = engine.update_distribution(&d, other).await.unwrap();
-        assert_eq!((changed.checkpoint, &changed.repository), (true, &s));
+        assert_eq!((changed.checkpoint, &changed.repository), (true, &Some(s.clone())));
         assert_eq!(names(&resolver, "d/").await, [format!("{s1}/")]);
         assert_eq!(what(&test, &resolver, &format!("d/{r1}/index")).await, "none");
 
@@ -160,7 +163,7 @@ async fn what_does_not_exist_is_said_so() {
 async fn a_repository_with_a_remote_that_does_not_exist_is_not_created() {
     for database in Database::all() {
         let test = engine_on(database).await;
-        let change = || RepositoryChange { remotes: vec![name("nowhere")], ..Default::default() };
+        let change = || RepositoryChange { remotes: Some(vec![name("nowhere")]), ..Default::default() };
         for _ in 0..2 {
             let created = test.engine.create_repository(&name("r"), "fake", change()).await;
             assert_eq!(created.unwrap_err().kind(), Kind::NotFound);

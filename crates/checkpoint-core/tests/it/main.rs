@@ -4,12 +4,14 @@
 
 mod support;
 
+mod accounts;
 mod checkpoints;
 mod concurrency;
 mod distributions;
 mod pages;
 mod past;
 mod stores;
+mod tasks;
 mod versions;
 
 use std::sync::Arc;

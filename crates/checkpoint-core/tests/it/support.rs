@@ -187,7 +187,7 @@ pub(crate) async fn what(test: &TestEngine, resolver: &Resolver, path: &str) -> 
         }
         Resolution::AddSlash => "slash".into(),
         Resolution::Moved(path) => format!("to {path}"),
-        Resolution::NotFound(_) => "none".into(),
+        Resolution::NotFound(_) | Resolution::Guarded => "none".into(),
     }
 }
 

@@ -117,7 +117,7 @@ impl<'a> Indices<'a> {
                 }
             }
         }
-        let sources = suite.sources.then(|| writer.create()).transpose()?;
+        let sources = (!suite.sources.is_empty()).then(|| writer.create()).transpose()?;
         Ok(Indices { suite: name, component, packages, installer, sources })
     }
 

@@ -6,11 +6,11 @@ mod verbatim;
 
 use std::sync::Arc;
 
-use checkpoint_core::Result;
 use checkpoint_core::name::RelativePath;
-use checkpoint_core::plugin::{PublishJob, Seal};
+use checkpoint_core::plugin::{PublishJob, ResealJob, Resealed, Seal};
 use checkpoint_core::signer::Signer;
 use checkpoint_core::time::Timestamp;
+use checkpoint_core::{Error, Result};
 use debian_format::release::Release;
 
 use crate::files::KEYS;
@@ -46,11 +46,13 @@ fn apt(job: PublishJob<'_>, options: &RepositoryOptions) -> Result<Seal> {
     let mut releases: Vec<(String, Release)> =
         suites.iter().map(|(name, suite)| (name.clone(), release::release(name, suite, &fields))).collect();
     indices::write(job.contents, &suites, &mut releases, job.writer)?;
+    let directory = |(suite, release): (String, Release)| (place::path_in(&suite, ""), release);
+    let releases: Vec<(String, Release)> = releases.into_iter().map(directory).collect();
     let signer = job.signer;
     Ok(Box::new(move |time| seal(&releases, &signer, time)))
 }
 
-/// The files that carry the time. Date is the publication's time, so it is never ahead of the clock of a client
+/// The files that carry the time, for each directory (with its slash) that has a Release. Date is the publication's time, so it is never ahead of the clock of a client
 /// that can see it (apt refuses a Date in the future).
 fn seal(
     releases: &[(String, Release)],
@@ -58,9 +60,12 @@ fn seal(
     time: Timestamp,
 ) -> Result<Vec<(RelativePath, Vec<u8>)>> {
     let mut files = Vec::with_capacity(3 * releases.len() + 1);
-    for (suite, release) in releases {
+    for (directory, release) in releases {
         let text = release::text(&Release { date: time.unix(), ..release.clone() })?;
-        files.extend(signed(suite, text, &**signer, time)?);
+        let path = |name: &str| format!("{directory}{name}").parse::<RelativePath>();
+        files.push((path("InRelease")?, signer.clearsign(&text, time.system_time())?));
+        files.push((path("Release.gpg")?, signer.detach(&text, time.system_time())?));
+        files.push((path("Release")?, text));
     }
     if !releases.is_empty() {
         files.push((KEYS.parse()?, signer.public_keys()?.into_bytes()));
@@ -68,17 +73,19 @@ fn seal(
     Ok(files)
 }
 
-/// A Release with its signatures.
-fn signed(
-    suite: &str,
-    text: Vec<u8>,
-    signer: &dyn Signer,
-    time: Timestamp,
-) -> Result<[(RelativePath, Vec<u8>); 3]> {
-    let path = |name: &str| place::path_in(suite, name).parse::<RelativePath>();
-    Ok([
-        (path("InRelease")?, signer.clearsign(&text, time.system_time())?),
-        (path("Release.gpg")?, signer.detach(&text, time.system_time())?),
-        (path("Release")?, text),
-    ])
+/// Signs the Release files of a publication anew, with another Date and nothing else changed.
+pub(crate) fn reseal(job: ResealJob<'_>) -> Result<Resealed> {
+    let options: RepositoryOptions = options::parse(job.repository_options)?;
+    if kind(job.options, &options)? == Kind::Verbatim {
+        let why = "its Release is signed by the upstream and cannot be signed anew, and apt ignores one that is older";
+        return Ok(Resealed::Impossible(why.into()));
+    }
+    let mut releases = Vec::new();
+    for directory in job.files.iter().filter_map(|path| path.strip_suffix("InRelease")) {
+        let text = (job.read)(&format!("{directory}Release"))?;
+        let corrupt = |error| Error::Corrupt(format!("'{directory}Release' cannot be read: {error}"));
+        releases.push((directory.to_owned(), Release::parse(&text).map_err(corrupt)?));
+    }
+    let signer = job.signer;
+    Ok(Resealed::Seal(Box::new(move |time| seal(&releases, &signer, time))))
 }

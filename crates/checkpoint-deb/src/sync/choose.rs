@@ -48,10 +48,11 @@ impl Forms {
         plain.next().map(|(_, listed)| listed)
     }
 
-    /// The forms that are worth asking for: the compressed ones, if there are any.
-    pub(super) fn worth_fetching(&self) -> impl Iterator<Item = &Listed> {
+    /// The forms that are worth asking for: the compressed ones, if there are any, unless the plain one is wanted too.
+    pub(super) fn worth_fetching(&self, plain_too: bool) -> impl Iterator<Item = &Listed> {
         let all_plain = self.listed.iter().all(|(compression, _)| *compression == Compression::None);
-        let worth = move |compression: Compression| all_plain || compression != Compression::None;
+        let worth =
+            move |compression: Compression| all_plain || plain_too || compression != Compression::None;
         self.listed.iter().filter(move |(compression, _)| worth(*compression)).map(|(_, listed)| listed)
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Extras<'a> {
     pub(super) suite: &'a str,
     pub(super) place: &'a str,
     pub(super) directory: &'a Directory,
+    /// Whether every form that the upstream has comes along, the plain one too.
+    pub(super) verbatim: bool,
 }
 
 impl Extras<'_> {
@@ -66,7 +68,7 @@ impl Extras<'_> {
     }
 
     async fn hold_forms(&self, job: &mut SyncJob<'_>, forms: &Forms) -> Result<Vec<Listed>> {
-        let wanted: Vec<Listed> = forms.worth_fetching().cloned().collect();
+        let wanted: Vec<Listed> = forms.worth_fetching(self.verbatim).cloned().collect();
         let mut files = hold(job, self.directory, wanted).await?;
         // The plain file is listed, and so has to be, even where only compressed ones are.
         if let Some(plain) =

@@ -182,6 +182,8 @@ impl Reader<'_, '_> {
             url: release::directory_url(self.job.url, self.suite),
             by_hash: upstream.release.acquire_by_hash,
         };
+        // What is filtered is not what upstream has signed.
+        let verbatim = options.verbatim && options.filter.is_none();
         let parts = choose::choose(&upstream.release, options, self.suite)?;
         let state = State { options: self.job.options.clone(), policy: self.job.policy, ..State::default() };
         let mut changed = Changed { state, units: Vec::new(), claimed: Vec::new(), left: Vec::new() };
@@ -195,13 +197,13 @@ impl Reader<'_, '_> {
                 changed.left.push(place);
                 continue;
             }
-            let extras = Extras { suite, place: &place, directory: &directory };
+            let extras = Extras { suite, place: &place, directory: &directory, verbatim };
             changed.units.extend(self.read_part(part, &extras, &mut missing).await?);
             changed.claimed.push(place);
         }
         // The Release files belong to the suite as a whole, and have changed or nobody would be here.
-        let extras = Extras { suite, place: suite, directory: &directory };
-        if options.verbatim && options.filter.is_none() {
+        let extras = Extras { suite, place: suite, directory: &directory, verbatim };
+        if verbatim {
             let companions = upstream.keep(self.job, options, &directory.url).await?;
             let keyring = options.keyring.as_deref();
             changed.units.extend(extras.release(&upstream.release, &companions, keyring)?);
@@ -229,7 +231,7 @@ impl Reader<'_, '_> {
         for index in &part.indices {
             let fetched = indices::fetch(self.job, extras.directory, &index.forms).await?;
             let read = packages::read(&fetched, index, extras.place)?;
-            if self.options.verbatim {
+            if extras.verbatim {
                 self.job.sink.keep(vec![fetched.staged]).await?;
                 units.extend(extras.forms(self.job, index).await?);
             }

@@ -1,0 +1,64 @@
+//! Copying content between repositories of one kind.
+
+use std::sync::Arc;
+
+use checkpoint_core::engine::{CopyContent, Operation};
+use checkpoint_core::task::Resource;
+use http::Method;
+use serde_json::Value;
+
+use super::Api;
+use super::common::{self, exclusive, shared};
+use super::endpoint::{Answer, Call, Endpoint, Needs};
+use super::failure::Failure;
+use super::schema::{boolean, objects};
+
+pub(super) fn endpoints(plugin: &'static str) -> Vec<Endpoint> {
+    let copy = move |api, call| copy(api, call, plugin);
+    vec![
+        Endpoint::new(
+            Method::POST,
+            &format!("{plugin}/copy/"),
+            &format!("copy_{plugin}_copy"),
+            "Copy content between repositories.",
+            copy,
+        )
+        .sends(
+            vec![objects("config").required(), boolean("structured"), boolean("dependency_solving")],
+            false,
+        )
+        .needs(Needs::Publishing)
+        .gives_task(),
+    ]
+}
+
+async fn copy(api: Arc<Api>, call: Call, plugin: &'static str) -> Answer {
+    if call.body.get("dependency_solving").and_then(Value::as_bool) == Some(true) {
+        return Err(Failure::field("dependency_solving", "Dependencies are not followed here."));
+    }
+    let config = call.body.get("config").and_then(Value::as_array).cloned().unwrap_or_default();
+    let (mut copies, mut reservations) = (Vec::new(), Vec::new());
+    for one in &config {
+        let (source, number) =
+            common::version_named(&api, "source_repo_version", &one["source_repo_version"]).await?;
+        let destination = common::repository_named(&api, "dest_repo", &one["dest_repo"]).await?;
+        let destination =
+            destination.ok_or_else(|| Failure::field("dest_repo", "This field is required."))?;
+        if source.plugin != plugin || destination.plugin != plugin {
+            return Err(Failure::field("config", format!("Both repositories have to be of type {plugin}.")));
+        }
+        call.may_change(&destination.name)?;
+        let units = match one["content"].as_array() {
+            Some(list) => {
+                let addresses = list.iter().map(|address| address.as_str().unwrap_or_default());
+                Some(common::content_ids(&call, "content", addresses)?)
+            }
+            None => None,
+        };
+        reservations.push(exclusive(Resource::Repository(plugin.to_owned(), destination.id)));
+        reservations.push(shared(Resource::Repository(plugin.to_owned(), source.id)));
+        copies.push(CopyContent { source: (source.id, number), destination: destination.name, units });
+    }
+    let name = format!("pulp_{plugin}.app.tasks.copy.copy_content");
+    common::task(&api, &call, &name, Operation::Copy(copies), reservations).await
+}

@@ -1,0 +1,242 @@
+//! `pulp deb`.
+
+use checkpoint_testkit::debs::deb_with;
+use checkpoint_testkit::program;
+use serde_json::json;
+
+use super::{Pulp, names, string};
+use crate::support::apt::Apt;
+use crate::support::{Debpoint, Server};
+
+/// A small signed archive with the shape of Pulp's own fixture: suite ragnarok, components asgard and jotunheimr.
+struct Archive {
+    _server: Server,
+    url: String,
+    keys: String,
+}
+
+fn archive() -> Archive {
+    let debpoint = Debpoint::new();
+    let suites = r#"suites={"ragnarok":{"suite":"mythology"}}"#;
+    debpoint.ok(&["repository", "create", "myths", "--type", "deb", "--set", suites]);
+    for (name, architecture, component) in [
+        ("frigg", "ppc64", "asgard"),
+        ("odin", "ppc64", "asgard"),
+        ("thor", "ppc64", "asgard"),
+        ("geirrodr", "armeb", "jotunheimr"),
+    ] {
+        let file =
+            debpoint.file(&format!("{name}_1.0_{architecture}.deb"), deb_with(name, "1.0", architecture, ""));
+        debpoint.ok(&["content", "add", "myths", &file, "--suite", "ragnarok", "--component", component]);
+    }
+    debpoint.ok(&["distribution", "create", "myths", "--base-path", "debian", "--repository", "myths"]);
+    debpoint.publish("myths", false);
+    let keys = debpoint.ok(&["key", "export"]);
+    let server = debpoint.serve();
+    let url = server.url("debian");
+    // The directory has to outlive the server.
+    std::mem::forget(debpoint);
+    Archive { _server: server, url, keys }
+}
+
+#[test]
+fn an_archive_is_synced_published_and_dated_and_apt_installs_from_the_date() {
+    let Some(pulp) = Pulp::start() else { return };
+    if !program("apt-get") {
+        return;
+    }
+    let origin = Debpoint::new();
+    origin.repository("hello", "deb");
+    let file = origin.file("hello_1.0_amd64.deb", deb_with("hello", "1.0", "amd64", ""));
+    origin.ok(&["content", "add", "hello", &file, "--suite", "bookworm"]);
+    origin.publish("hello", false);
+    let upstream = origin.serve();
+    let keys = pulp.debpoint.file("keys.asc", origin.ok(&["key", "export"]));
+    let url = upstream.url("hello/live");
+    pulp.ok(&format!("deb remote create --name hello --url {url} --distribution bookworm --gpgkey @{keys}"));
+    pulp.ok("deb repository create --name hello --remote hello");
+    pulp.ok("deb repository sync --name hello");
+    pulp.ok("deb distribution create --name live --base-path live --repository hello");
+    pulp.ok("deb distribution create --name dated --base-path dated --repository hello --checkpoint");
+    let publication = pulp.ok("deb publication create --repository hello --checkpoint");
+    assert_eq!((&publication["checkpoint"], &publication["structured"]), (&json!(true), &json!(true)));
+    let time = string(&publication["checkpoint_time"]);
+    let stanza = pulp.debpoint.ok(&["pin", "dated", &time]);
+    let apt = Apt::new(&stanza.replace(&guess(&stanza), &pulp.server.url));
+    apt.run("apt-get", &["update"]).clean();
+    let said = apt.run("apt-get", &["install", "--print-uris", "hello"]);
+    assert!(said.text.contains(&format!("dated/{time}/pool/")), "{}", said.text);
+}
+
+/// The address that `pin` takes for the server's.
+fn guess(stanza: &str) -> String {
+    let line = stanza.lines().find(|line| line.starts_with("URIs: ")).unwrap();
+    let url = line.trim_start_matches("URIs: ");
+    url[..url.find("/pulp/").unwrap()].to_owned()
+}
+
+#[test]
+fn a_sync_finds_what_pulp_finds() {
+    let Some(pulp) = Pulp::start() else { return };
+    let archive = archive();
+    let keys = pulp.debpoint.file("keys.asc", &archive.keys);
+    pulp.ok(&format!(
+        "deb remote create --name myths --url {} --distribution ragnarok --gpgkey @{keys}",
+        archive.url
+    ));
+    pulp.ok("deb repository create --name myths --remote myths");
+    pulp.ok("deb repository sync --name myths");
+    let count = |kind: &str| {
+        pulp.ok(&format!("deb repository content --type {kind} list --repository myths"))
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    for (kind, expected) in [
+        ("package", 4),
+        ("package_release_component", 4),
+        ("release_architecture", 2),
+        ("release_component", 2),
+        ("release", 1),
+        ("release_file", 1),
+        ("generic_content", 0),
+        ("installer_package", 0),
+    ] {
+        assert_eq!(count(kind), expected, "{kind}");
+    }
+    let version = pulp.ok("deb repository version show --repository myths");
+    assert_eq!(version["number"], 1);
+    pulp.ok("deb repository sync --name myths --no-optimize");
+    pulp.ok("deb repository sync --name myths --optimize");
+    assert_eq!(
+        pulp.ok("deb repository version list --repository myths").as_array().unwrap().len(),
+        2,
+        "nothing was new"
+    );
+    let verbatim = pulp.ok("deb publication --type verbatim create --repository myths");
+    pulp.ok(&format!(
+        "deb distribution create --name verbatim --base-path verbatim --publication {}",
+        string(&verbatim["pulp_href"])
+    ));
+    let signed = checkpoint_testkit::http::get(&format!("{}/dists/ragnarok/InRelease", archive.url));
+    assert_eq!(
+        pulp.server.get("verbatim/dists/ragnarok/InRelease").body,
+        signed.body,
+        "upstream's own signature"
+    );
+    let simple = pulp.ok("deb publication create --repository myths --simple");
+    pulp.ok(&format!(
+        "deb distribution create --name simple --base-path simple --publication {}",
+        string(&simple["pulp_href"])
+    ));
+    let index = pulp.server.get("simple/dists/default/all/binary-ppc64/Packages").text();
+    assert_eq!(index.matches("Package: ").count(), 3, "{index}");
+    pulp.ok("deb distribution destroy --distribution simple");
+    pulp.ok(&format!("deb publication destroy --href {}", string(&simple["pulp_href"])));
+    pulp.ok("deb repository destroy --name myths");
+    pulp.ok("deb remote destroy --remote myths");
+}
+
+#[test]
+fn an_upstream_that_nobody_trusts_or_that_is_not_there_is_said_in_the_task() {
+    let Some(pulp) = Pulp::start() else { return };
+    let archive = archive();
+    let other = Debpoint::new();
+    other.ok(&["repository", "create", "x", "--type", "deb"]);
+    other.ok(&["key", "generate"]);
+    let keys = pulp.debpoint.file("keys.asc", other.ok(&["key", "export"]));
+    pulp.ok(&format!(
+        "deb remote create --name myths --url {} --distribution ragnarok --gpgkey @{keys}",
+        archive.url
+    ));
+    pulp.ok("deb repository create --name myths --remote myths");
+    assert!(pulp.refused("deb repository sync --name myths").contains("failed"));
+    assert_eq!(pulp.ok("deb repository version list --repository myths").as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn remotes_are_created_changed_and_shown_without_their_secrets() {
+    let Some(pulp) = Pulp::start() else { return };
+    for line in [
+        "deb remote create --name a --url http://localhost --distribution  ",
+        "deb remote create --url http://localhost --distribution x",
+    ] {
+        assert!(!pulp.run(line).status.success(), "{line}");
+    }
+    for (name, url, distribution) in
+        [("", "http://localhost", "x"), ("a", "", "x"), ("a", "http://localhost", "")]
+    {
+        let words = ["deb", "remote", "create", "--name", name, "--url", url, "--distribution", distribution];
+        assert!(!pulp.command_of(&words).output().unwrap().status.success(), "{words:?}");
+    }
+    let made = pulp.ok("deb remote create --name a --url http://localhost/x --distribution x --distribution y --component main --architecture amd64 --architecture all --policy on_demand");
+    assert_eq!(made["distributions"], "x y");
+    assert_eq!(
+        (&made["components"], &made["architectures"], &made["policy"]),
+        (&json!("main"), &json!("amd64"), &json!("on_demand"))
+    );
+    pulp.ok("deb remote update --remote a --distribution z --policy immediate");
+    let shown = pulp.ok("deb remote show --remote a");
+    assert_eq!(
+        (&shown["distributions"], &shown["components"], &shown["policy"]),
+        (&json!("z"), &json!("main"), &json!("immediate"))
+    );
+    let (status, _) = pulp.call(
+        "PATCH",
+        made["pulp_href"].as_str().unwrap(),
+        &json!({"username": "u", "password": "secret"}),
+    );
+    assert_eq!(status, 202);
+    let shown = pulp.ok("deb remote show --remote a");
+    assert!(!shown.to_string().contains("secret"), "{shown}");
+    assert!(
+        shown["hidden_fields"].as_array().unwrap().contains(&json!({"name": "password", "is_set": true})),
+        "{shown}"
+    );
+}
+
+#[test]
+fn packages_are_uploaded_added_and_removed() {
+    let Some(pulp) = Pulp::start() else { return };
+    let file = pulp.debpoint.file("thor_1.0_ppc64.deb", deb_with("thor", "1.0", "ppc64", ""));
+    let package = pulp.ok(&format!("deb content upload --file {file}"));
+    assert_eq!((&package["package"], &package["architecture"]), (&json!("thor"), &json!("ppc64")));
+    let same = pulp.ok(&format!("deb content upload --file {file}"));
+    assert_eq!(same["pulp_href"], package["pulp_href"]);
+    pulp.ok("deb repository create --name r");
+    let href = string(&package["pulp_href"]);
+    pulp.ok(&format!("deb repository content add --repository r --package-href {href}"));
+    assert_eq!(names(&pulp.ok("deb repository content list --repository r"), "package"), ["thor"]);
+    pulp.ok(&format!("deb repository content remove --repository r --package-href {href}"));
+    assert_eq!(pulp.ok("deb repository content list --repository r"), json!([]));
+    pulp.ok(&format!(
+        "deb content upload --file {file} --repository r --distribution my-dist --component my-comp"
+    ));
+    let components = pulp.ok("deb repository content --type release_component list --repository r");
+    assert_eq!(
+        (&components[0]["distribution"], &components[0]["component"]),
+        (&json!("my-dist"), &json!("my-comp"))
+    );
+    let made = pulp
+        .ok("deb content --type release_component create --distribution d2 --component c2 --repository r");
+    assert_eq!((&made["distribution"], &made["component"]), (&json!("d2"), &json!("c2")));
+    assert!(
+        pulp.refused(&format!("deb content upload --file {}", pulp.debpoint.file("x.deb", "no package")))
+            .contains("failed")
+    );
+}
+
+#[test]
+fn content_is_copied_from_one_repository_to_another() {
+    let Some(pulp) = Pulp::start() else { return };
+    let file = pulp.debpoint.file("thor_1.0_ppc64.deb", deb_with("thor", "1.0", "ppc64", ""));
+    let source = pulp.ok("deb repository create --name source");
+    let target = pulp.ok("deb repository create --name target");
+    pulp.ok(&format!("deb content upload --file {file} --repository source --distribution d --component c"));
+    let version = format!("{}1/", string(&source["versions_href"]));
+    let config = json!([{"source_repo_version": version, "dest_repo": target["pulp_href"]}]);
+    let task = pulp.done(&pulp.call("POST", "/pulp/api/v3/deb/copy/", &json!({"config": config})));
+    assert_eq!(task["state"], "completed", "{task}");
+    let components = pulp.ok("deb repository content --type release_component list --repository target");
+    assert_eq!((&components[0]["distribution"], &components[0]["component"]), (&json!("d"), &json!("c")));
+}

@@ -1,0 +1,364 @@
+//! `pulp file`.
+
+use checkpoint_core::digest::Digests;
+use checkpoint_testkit::upstream::Upstream;
+
+use super::{Pulp, names, string};
+use crate::support::after;
+
+/// An upstream of three files of 1024 bytes; gives the URL of the manifest.
+fn upstream() -> (Upstream, String) {
+    let upstream = Upstream::default();
+    let mut manifest = String::new();
+    for name in ["1.iso", "2.iso", "3.iso"] {
+        let bytes = name.repeat(205)[..1024].to_owned();
+        manifest.push_str(&format!("{name},{},1024\n", Digests::of(bytes.as_bytes()).sha256));
+        upstream.set(&format!("/{name}"), bytes.as_bytes());
+    }
+    upstream.set("/PULP_MANIFEST", manifest.as_bytes());
+    let url = format!("{}/PULP_MANIFEST", upstream.start());
+    (upstream, url)
+}
+
+/// The dates that the page of a checkpoint distribution lists.
+fn dates(page: &str) -> Vec<String> {
+    let links = page.lines().filter_map(|line| line.strip_prefix("<a href=\"./"));
+    links.filter_map(|link| link.split('/').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn checkpoints_are_made_listed_and_served() {
+    let Some(pulp) = Pulp::start() else { return };
+    let (_upstream, url) = upstream();
+    pulp.ok(&format!("file remote create --name files --url {url}"));
+    pulp.ok("file repository create --name files --remote files");
+    pulp.ok("file distribution create --name live --base-path live --repository files");
+    pulp.ok(
+        "file distribution create --name dated --base-path checkpoint/files --repository files --checkpoint",
+    );
+    let first = pulp.ok("file publication create --repository files --checkpoint");
+    assert_eq!(first["checkpoint"], true);
+    let page = pulp.server.get("checkpoint/files/");
+    let first_dates = dates(&page.text());
+    assert_eq!((page.status, first_dates.len()), (200, 1), "{}", page.text());
+    pulp.ok("file repository sync --repository files");
+    let second = pulp.ok("file publication create --repository files --checkpoint");
+    let both = dates(&pulp.server.get("checkpoint/files/").text());
+    assert_eq!(both, [first_dates[0].as_str(), second["checkpoint_time"].as_str().unwrap()]);
+    let listing = pulp.server.get(&format!("checkpoint/files/{}/", both[1])).text();
+    assert!(listing.contains(&format!("Index of /pulp/content/checkpoint/files/{}/", both[1])), "{listing}");
+    assert_eq!(
+        dates_of_files(&listing),
+        ["1.iso 1.0 kB", "2.iso 1.0 kB", "3.iso 1.0 kB", "PULP_MANIFEST 219 Bytes"]
+    );
+    let between = after(&both[1], -1);
+    let answer = pulp.server.get(&format!("checkpoint/files/{between}/"));
+    if between == both[0] {
+        assert_eq!(answer.status, 200);
+    } else {
+        assert_eq!((answer.status, answer.text().as_str()), (301, "301: Moved Permanently"));
+        let target = format!("/pulp/content/checkpoint/files/{}/", both[0]);
+        assert_eq!(answer.header("location"), Some(target.as_str()));
+    }
+    assert_eq!(pulp.server.get(&format!("checkpoint/files/{}/1.iso", both[0])).status, 404, "nothing leaks");
+    assert_eq!(pulp.server.get("live/1.iso").body.len(), 1024);
+}
+
+/// Names and sizes of a directory page.
+fn dates_of_files(page: &str) -> Vec<String> {
+    let lines = page.lines().filter(|line| line.starts_with("<a href=\"./"));
+    let entry = |line: &str| {
+        let (name, rest) = line.split_once("\">").unwrap().1.split_once("</a>").unwrap();
+        let size: Vec<&str> = rest.split_whitespace().skip(2).collect();
+        format!("{name} {}", size.join(" "))
+    };
+    lines.map(entry).collect()
+}
+
+#[test]
+fn syncs_make_versions_only_of_what_is_new() {
+    let Some(pulp) = Pulp::start() else { return };
+    let (_upstream, url) = upstream();
+    pulp.ok("file repository create --name files");
+    assert!(pulp.refused("file repository sync --repository files").contains("remote"));
+    pulp.ok(&format!("file remote create --name files --url {url}"));
+    pulp.ok("file repository sync --repository files --remote files");
+    pulp.ok("file repository update --repository files --remote files");
+    pulp.ok("file repository sync --repository files");
+    pulp.ok("file repository sync --repository files");
+    let versions = pulp.ok("file repository version list --repository files");
+    assert_eq!(versions.as_array().unwrap().len(), 2);
+    assert_eq!(versions[0]["content_summary"]["present"]["file.file"]["count"], 3);
+    assert_eq!(versions[0]["content_summary"]["added"]["file.file"]["count"], 3);
+    pulp.ok("file repository version repair --repository files");
+    pulp.ok("file repository version destroy --repository files --version 1");
+    let versions = pulp.ok("file repository version list --repository files");
+    assert_eq!(versions.as_array().unwrap().len(), 1);
+    pulp.ok("file repository update --repository files --autopublish");
+    pulp.ok("file repository sync --repository files");
+    let tasks = pulp.ok("task list --name pulp_file.app.tasks.synchronizing.synchronize --limit 1");
+    let made = names_of(&tasks[0]["created_resources"]);
+    assert!(
+        made[0].contains("/versions/2/"),
+        "the numbers of deleted versions are not given again: {made:?}"
+    );
+    assert!(made[1].contains("/publications/file/file/"), "{made:?}");
+    pulp.ok("file repository update --repository files --retain-repo-versions 1");
+    let versions = pulp.ok("file repository version list --repository files");
+    assert_eq!(versions.as_array().unwrap().len(), 1);
+}
+
+fn names_of(list: &serde_json::Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(string).collect()
+}
+
+#[test]
+fn content_is_uploaded_added_and_removed() {
+    let Some(pulp) = Pulp::start() else { return };
+    let small = pulp.debpoint.file("small", [7; 64]);
+    let large = pulp.debpoint.file("large", vec![9; 2 << 20]);
+    pulp.ok("file repository create --name files");
+    let first = pulp.ok(&format!("file content upload --file {small} --relative-path a/small.txt"));
+    assert_eq!(first["relative_path"], "a/small.txt");
+    let same = pulp.ok(&format!("file content upload --file {small} --relative-path a/small.txt"));
+    assert_eq!(same["pulp_href"], first["pulp_href"], "the same content is one unit");
+    let second = pulp.ok(&format!(
+        "file content upload --repository files --chunk-size 700000 --file {large} --relative-path large.txt"
+    ));
+    assert_eq!(second["sha256"], Digests::of(&vec![9; 2 << 20]).sha256.to_string().as_str());
+    let artifact = string(&first["artifact"]);
+    let found = pulp.ok(&format!("artifact show --href {artifact}"));
+    assert_eq!(found["size"], 64);
+    let added = pulp.ok(&format!("file content list --sha256 {}", string(&first["sha256"])));
+    assert_eq!(names(&added, "relative_path"), ["a/small.txt"]);
+    pulp.ok(&format!(
+        "file repository content add --repository files --sha256 {} --relative-path a/small.txt",
+        string(&first["sha256"])
+    ));
+    assert_eq!(
+        names(&pulp.ok("file repository content list --repository files"), "relative_path"),
+        ["a/small.txt", "large.txt"]
+    );
+    let two = pulp.ok("file repository version show --repository files --version 2");
+    let version = string(&two["pulp_href"]);
+    let added = pulp.ok(&format!("file content list --repository-version {version}"));
+    assert_eq!(added.as_array().unwrap().len(), 2);
+    pulp.ok(&format!(
+        "file repository content remove --repository files --href {}",
+        string(&second["pulp_href"])
+    ));
+    let (_, removed) = pulp.call(
+        "GET",
+        &format!(
+            "/pulp/api/v3/content/file/files/?repository_version_removed={}",
+            version.replace("/2/", "/3/")
+        ),
+        &serde_json::Value::Null,
+    );
+    assert_eq!(names(&removed["results"], "relative_path"), ["large.txt"]);
+    pulp.ok(&format!(
+        "file repository content modify --repository files --base-version 0 --add-content [{{\"sha256\":\"{}\",\"relative_path\":\"large.txt\"}}]",
+        string(&second["sha256"])
+    ));
+    assert_eq!(
+        names(&pulp.ok("file repository content list --repository files"), "relative_path"),
+        ["large.txt"]
+    );
+    let versions = pulp.ok_of(&[
+        "repository",
+        "version",
+        "list",
+        "--content",
+        &format!("[\"{}\"]", string(&first["pulp_href"])),
+    ]);
+    assert_eq!(versions.as_array().unwrap().len(), 2, "versions 2 and 3 hold it");
+}
+
+#[test]
+fn repositories_are_changed_labeled_and_found_by_href_prn_and_name() {
+    let Some(pulp) = Pulp::start() else { return };
+    pulp.ok("file remote create --name one --url http://localhost/PULP_MANIFEST");
+    let repository = pulp.ok_of(&[
+        "file",
+        "repository",
+        "create",
+        "--name",
+        "files",
+        "--description",
+        "a b",
+        "--remote",
+        "one",
+    ]);
+    assert_eq!(
+        (&repository["description"], &repository["manifest"]),
+        (&"a b".into(), &"PULP_MANIFEST".into())
+    );
+    let remote = pulp.ok("file remote show --name one");
+    assert_eq!(repository["remote"], remote["pulp_href"]);
+    assert!(pulp.refused("file repository create --name files").contains("unique"));
+    for (option, field, value) in [
+        ("--description", "description", "new"),
+        ("--description", "description", ""),
+        ("--retain-repo-versions", "retain_repo_versions", "2"),
+        ("--retain-repo-versions", "retain_repo_versions", ""),
+        ("--remote", "remote", ""),
+        ("--manifest", "manifest", "MANIFEST"),
+    ] {
+        pulp.ok_of(&["file", "repository", "update", "--repository", "files", option, value]);
+        let shown = pulp.ok("file repository show --repository files");
+        let expected = if value.is_empty() {
+            serde_json::Value::Null
+        } else {
+            value.parse().unwrap_or_else(|_| value.into())
+        };
+        assert_eq!(shown[field], expected, "{option} {value}");
+    }
+    let (href, prn) = (string(&repository["pulp_href"]), string(&repository["prn"]));
+    let tasks = pulp.ok(&format!("task list --reserved-resource {href}"));
+    assert_eq!(
+        tasks.as_array().unwrap().len(),
+        6,
+        "each change is a task that has the repository for itself"
+    );
+    assert_eq!(pulp.ok(&format!("show --href {href}"))["name"], "files");
+    assert_eq!(pulp.ok(&format!("file repository show --repository {prn}"))["pulp_href"], href.as_str());
+    pulp.ok("file repository label set --repository files --key stage --value test");
+    pulp.ok("file repository label set --repository files --key other --value x");
+    for (select, count) in
+        [("stage=test", 1), ("stage!=test", 0), ("stage,other", 1), ("!stage", 0), ("stage~es", 1)]
+    {
+        let found = pulp.ok_of(&["file", "repository", "list", "--label-select", select]);
+        assert_eq!(found.as_array().unwrap().len(), count, "{select}");
+    }
+    pulp.ok("file repository label unset --repository files --key other");
+    assert_eq!(pulp.ok("file repository label show --repository files --key stage"), "test");
+    pulp.ok("file repository create --name more");
+    let ordered = pulp.ok("repository list --ordering -name --field name");
+    assert_eq!(ordered, serde_json::json!([{"name": "more"}, {"name": "files"}]));
+    let some = pulp.ok("repository list --name-startswith fi --exclude-field prn");
+    assert!(some[0]["prn"].is_null() && some[0]["name"] == "files");
+    pulp.ok("file repository destroy --repository files");
+    assert!(pulp.refused("file repository show --repository files").contains("Could not find"));
+}
+
+#[test]
+fn distributions_serve_a_publication_or_a_repository_or_nothing() {
+    let Some(pulp) = Pulp::start() else { return };
+    pulp.ok("file repository create --name files");
+    let zero = pulp.ok("file publication create --repository files --version 0");
+    let publication = string(&zero["pulp_href"]);
+    pulp.ok(&format!("file distribution create --name d --base-path a/b --publication {publication}"));
+    assert_eq!(pulp.server.get("a/b/PULP_MANIFEST").status, 200);
+    let shown = pulp.ok("file distribution show --distribution d");
+    assert_eq!((&shown["publication"], &shown["repository"]), (&zero["pulp_href"], &serde_json::Value::Null));
+    assert!(
+        pulp.refused("file distribution create --name e --base-path a --repository files")
+            .contains("Overlaps with existing distribution 'd'")
+    );
+    assert!(pulp.refused(&format!("file publication destroy --href {publication}")).contains("serves"));
+    pulp.ok_of(&["file", "distribution", "update", "--distribution", "d", "--publication", ""]);
+    assert_eq!(pulp.server.get("a/b/PULP_MANIFEST").status, 404);
+    pulp.ok("file distribution update --distribution d --repository files");
+    assert_eq!(pulp.server.get("a/b/PULP_MANIFEST").status, 200);
+    assert_eq!(pulp.ok("file distribution list --base-path a/b").as_array().unwrap().len(), 1);
+    pulp.ok("file distribution update --distribution d --base-path c");
+    assert_eq!(pulp.server.get("c/PULP_MANIFEST").status, 200);
+    pulp.ok("file publication create --repository files");
+    assert_eq!(pulp.ok("file publication list --repository files").as_array().unwrap().len(), 2);
+    pulp.ok("file distribution destroy --distribution d");
+    pulp.ok(&format!("file publication destroy --href {publication}"));
+    assert_eq!(pulp.server.get("c/PULP_MANIFEST").status, 404);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_in_pulps_words() {
+    let Some(pulp) = Pulp::start() else { return };
+    let repository = pulp.ok("file repository create --name files");
+    let version = &repository["latest_version_href"];
+    let publication = pulp.ok("file publication create --repository files");
+    let (publications, distributions) =
+        ("/pulp/api/v3/publications/file/file/", "/pulp/api/v3/distributions/file/file/");
+    let repository = &repository["pulp_href"];
+    let neither = "Either the 'repository' or 'repository_version' need to be specified";
+    let dated = "The 'checkpoint' attribute may only be used with the 'repository' attribute.";
+    let pair = |one: &str, two: &str| {
+        format!("Only one of the attributes '{one}' and '{two}' may be used simultaneously.")
+    };
+    for (path, body, why) in [
+        (publications, serde_json::json!({}), neither.to_owned()),
+        (
+            publications,
+            serde_json::json!({"repository": repository, "repository_version": version}),
+            format!("{neither} but not both."),
+        ),
+        (
+            publications,
+            serde_json::json!({"repository_version": version, "checkpoint": true}),
+            "'checkpoint' may only be used with 'repository'".into(),
+        ),
+        (distributions, serde_json::json!({"name": "d", "base_path": "d", "checkpoint": true}), dated.into()),
+        (
+            distributions,
+            serde_json::json!({"name": "d", "base_path": "d", "checkpoint": true, "repository_version": version}),
+            dated.into(),
+        ),
+        (
+            distributions,
+            serde_json::json!({"name": "d", "base_path": "d", "repository": repository, "publication": publication["pulp_href"]}),
+            pair("repository", "publication"),
+        ),
+        (
+            distributions,
+            serde_json::json!({"name": "d", "base_path": "d", "repository": repository, "repository_version": version}),
+            pair("repository", "repository_version"),
+        ),
+    ] {
+        let (status, answer) = pulp.call("POST", path, &body);
+        assert_eq!((status, &answer), (400, &serde_json::json!({"non_field_errors": [why]})), "{body}");
+    }
+    let (status, answer) = pulp.call("POST", distributions, &serde_json::json!({"name": "", "x": 1}));
+    assert_eq!(status, 400);
+    assert_eq!(
+        answer,
+        serde_json::json!({"name": ["This field may not be blank."], "x": ["Unexpected field"], "base_path": ["This field is required."]})
+    );
+    let (status, answer) = pulp.call("GET", &format!("{distributions}?x=1"), &serde_json::Value::Null);
+    assert_eq!((status, answer), (400, serde_json::json!({"errors": ["Invalid Filter: 'x'"]})));
+}
+
+#[test]
+fn retention_keeps_what_is_served() {
+    let Some(pulp) = Pulp::start() else { return };
+    pulp.ok("file repository create --name r --retain-repo-versions 1");
+    let count = || pulp.ok("file repository version list --repository r").as_array().unwrap().len();
+    let mut number = 0;
+    let mut change = |pulp: &Pulp| {
+        number += 1;
+        let file = pulp.debpoint.file(&format!("{number}"), format!("{number}"));
+        pulp.ok(&format!("file content upload --repository r --file {file} --relative-path {number}"));
+    };
+    let first = pulp.ok("file publication create --repository r --version 0");
+    pulp.ok(&format!(
+        "file distribution create --name one --base-path one --publication {}",
+        string(&first["pulp_href"])
+    ));
+    change(&pulp);
+    assert_eq!(count(), 2);
+    pulp.ok("file distribution create --name live --base-path live --repository r");
+    let second = pulp.ok("file publication create --repository r");
+    pulp.ok(&format!(
+        "file distribution create --name two --base-path two --publication {}",
+        string(&second["pulp_href"])
+    ));
+    change(&pulp);
+    assert_eq!(count(), 3);
+    change(&pulp);
+    assert_eq!(count(), 3, "version 2 is gone");
+    pulp.ok("file publication create --repository r --checkpoint");
+    change(&pulp);
+    assert_eq!(count(), 4, "a checkpoint is kept though nobody serves it");
+    assert!(
+        pulp.refused("file repository version destroy --repository r --version 3")
+            .contains("currently being used")
+    );
+}
