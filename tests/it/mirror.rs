@@ -2,6 +2,7 @@
 
 mod everything;
 mod filter;
+mod hostile;
 mod promotion;
 mod reach;
 mod remotes;

@@ -512,16 +512,23 @@ mod tests {
         if !have("dpkg-architecture") {
             return;
         }
-        let part = "( |\n )?([(]( ?)(<<|<=|=|>=|>>|<|>|==|)( ?)(1:0~b|v1|1| )( ?)[)])?";
-        let lists = "( ?\\[ ?!?(amd64|any-i386|a_b)( !arm)? ?\\]| ?\\[\\])?( ?<(!nocheck|a x)( b)? ?>){0,2}";
-        let relation = format!("(a1|B|b[.]c[+]|[+]c|d_e)(:any|:native|:|: any)?{part}{lists}( x)?");
-        let field = format!("{relation}(( ?, ?| ?[|] ?|,){relation}){{0,2}},?");
+        // One in a few choices is wrong, so that enough of the fields are right as a whole.
+        let version = "( |\n )?[(] ?(<<|<=|=|>=|>>|<|>|<<|>=|=|==|) ?(1:0~b|v1|1|2-1|3| )( ?)[)]";
+        let lists =
+            "( ?\\[ ?!?(amd64|any-i386|arm|x|a_b)( !arm)? ?\\]| ?\\[\\])?( <(!nocheck|a x)( b)? ?>){0,2}";
+        let name = "(a1|B|b[.]c[+]|x|0y|zz|[+]c|d_e)(:any|:amd64|:i386|:native|:|: any)?";
+        let relation = format!("{name}({version})?({lists})?( [)])?");
+        let field = format!("{relation}(( ?, ?| ?[|] ?|,){relation})?,?");
         let field = proptest::string::string_regex(&field).unwrap();
         let mut runner = TestRunner::deterministic();
         let texts: Vec<String> = (0..4000).map(|_| field.new_tree(&mut runner).unwrap().current()).collect();
         for (build, options) in [(false, ""), (true, "build_dep => 1")] {
             let mut accepted = 0;
             for (text, theirs) in texts.iter().zip(dpkg(&texts, options)) {
+                // Where the version is missing it takes a part of the operator for one; dpkg itself does not.
+                if ["= =", "= <", "= >"].iter().any(|odd| theirs.contains(odd)) {
+                    continue;
+                }
                 let Ok(groups) = source_relations(text) else {
                     assert_eq!(theirs, "", "{text:?}");
                     continue;
@@ -532,7 +539,7 @@ mod tests {
                 assert_eq!(ours, theirs, "{text:?}");
                 accepted += usize::from(!ours.is_empty());
             }
-            assert!(accepted > 200, "{accepted}");
+            assert!(accepted > 400, "{accepted}");
         }
     }
 

@@ -195,3 +195,246 @@ fn newest_of_each_name(index: &Index<'_>, mut numbers: Vec<usize>) -> Vec<usize>
     });
     numbers
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::deb822::{Stanza, stanzas};
+    use crate::pattern::{Candidates, Pattern, Selection};
+    use crate::testing::{Apt, have, real_indices};
+    use proptest::prelude::*;
+
+    /// An index from lines such as `app 1 amd64; Depends: lib`.
+    fn index(lines: &[&str]) -> String {
+        let stanza = |line: &&str| {
+            let mut fields = line.split("; ");
+            let words: Vec<&str> = fields.next().unwrap().split(' ').collect();
+            let rest: String = fields.map(|field| format!("{field}\n")).collect();
+            let digest = "0".repeat(64);
+            format!(
+                "Package: {}\nVersion: {}\nArchitecture: {}\nFilename: ./{0}_{1}.deb\nSize: 1\nSHA256: {digest}\n{rest}\n",
+                words[0], words[1], words[2]
+            )
+        };
+        lines.iter().map(stanza).collect()
+    }
+
+    fn select(index: &[u8], pattern: &str) -> Selection {
+        let candidates: Candidates<'_> = stanzas(index).collect();
+        Pattern::parse(pattern).unwrap().select(&candidates).unwrap()
+    }
+
+    fn label(stanza: &Stanza<'_>) -> String {
+        let [name, version, architecture] =
+            ["Package", "Version", "Architecture"].map(|field| stanza.get_str(field).unwrap());
+        format!("{name}_{version}_{architecture}")
+    }
+
+    /// What is chosen, and what is left unsatisfied after a bar.
+    fn chosen(lines: &[&str], pattern: &str) -> String {
+        let index = index(lines);
+        let selection = select(index.as_bytes(), pattern);
+        let chosen = stanzas(index.as_bytes()).zip(selection.chosen).filter(|(_, chosen)| *chosen);
+        let mut words: Vec<String> = chosen.map(|(stanza, _)| label(&stanza)).collect();
+        words.sort();
+        let missing = selection.unsatisfied.iter();
+        words.extend(missing.map(|missing| format!("| {} for {}", missing.relation, missing.architecture)));
+        words.join(" ")
+    }
+
+    #[test]
+    fn dependencies_are_followed_transitively_and_in_cycles() {
+        let archive = [
+            "app 1 amd64; Depends: liba; Recommends: extra",
+            "liba 1 amd64; Pre-Depends: libb (>= 1)",
+            "libb 1 amd64; Depends: liba, app",
+            "extra 1 all; Depends: more",
+            "more 1 all; Suggests: other",
+            "other 1 all",
+        ];
+        assert_eq!(chosen(&archive, "?with-dependencies(app)"), "app_1_amd64 liba_1_amd64 libb_1_amd64");
+        assert_eq!(
+            chosen(&archive, "?with-recommends(app)"),
+            "app_1_amd64 extra_1_all liba_1_amd64 libb_1_amd64 more_1_all"
+        );
+        assert_eq!(chosen(&archive, "?with-dependencies(app) !~nlib"), "app_1_amd64");
+        assert_eq!(chosen(&archive, "?with-dependencies(nothing)"), "");
+    }
+
+    #[test]
+    fn the_first_alternative_that_something_satisfies_is_taken() {
+        let archive = [
+            "app 1 amd64; Depends: gone | liba (>= 2) | libb | libc",
+            "liba 1 amd64",
+            "libb 1 amd64",
+            "libc 1 amd64",
+        ];
+        assert_eq!(chosen(&archive, "?with-dependencies(app)"), "app_1_amd64 libb_1_amd64");
+    }
+
+    #[test]
+    fn the_newest_version_that_satisfies_is_taken() {
+        let archive = [
+            "app 1 amd64; Depends: lib (>= 1.1), lib (<< 2)",
+            "new 1 amd64; Depends: lib",
+            "lib 1.0 amd64",
+            "lib 1.9 amd64",
+            "lib 1.10 amd64",
+            "lib 1.10 amd64",
+            "lib 2.0 amd64",
+        ];
+        // The two groups of app are satisfied one by one: that a version has to satisfy both is not seen.
+        assert_eq!(
+            chosen(&archive, "?with-dependencies(app)"),
+            "app_1_amd64 lib_1.10_amd64 lib_1.10_amd64 lib_2.0_amd64"
+        );
+        assert_eq!(chosen(&archive, "?with-dependencies(new)"), "lib_2.0_amd64 new_1_amd64");
+    }
+
+    #[test]
+    fn a_virtual_package_is_the_newest_of_each_that_provides_it() {
+        let archive = [
+            "app 1 amd64; Depends: mta",
+            "exim 1 amd64; Provides: mta",
+            "exim 2 amd64; Provides: mta",
+            "exim 3 amd64",
+            "postfix 1 all; Provides: x, mta (= 7)",
+            "nullmailer 1 i386; Provides: mta",
+        ];
+        assert_eq!(chosen(&archive, "?with-dependencies(app)"), "app_1_amd64 exim_2_amd64 postfix_1_all");
+        let real = [&archive[..], &["mta 1 amd64"]].concat();
+        assert_eq!(chosen(&real, "?with-dependencies(app)"), "app_1_amd64 mta_1_amd64");
+    }
+
+    #[test]
+    fn a_version_is_satisfied_by_versioned_provides_only() {
+        let archive = |provides| {
+            let provider = format!("impl 9 amd64; Provides: {provides}");
+            chosen(&["app 1 amd64; Depends: api (>= 2)", "api 1 amd64", &provider], "?with-dependencies(app)")
+        };
+        assert_eq!(archive("api (= 2)"), "app_1_amd64 impl_9_amd64");
+        assert_eq!(archive("api (= 1.9)"), "app_1_amd64 | api (>= 2) for amd64");
+        assert_eq!(archive("api"), "app_1_amd64 | api (>= 2) for amd64");
+        assert_eq!(archive("api (>= 3), bad bad, api (= 3)"), "app_1_amd64 impl_9_amd64");
+    }
+
+    #[test]
+    fn a_package_for_all_architectures_needs_its_dependencies_in_that_of_its_host() {
+        let archive = [
+            "app 1 amd64; Depends: data",
+            "data 1 all; Depends: lib",
+            "lib 1 amd64",
+            "lib 1 i386",
+            "lib 2 armhf",
+        ];
+        assert_eq!(chosen(&archive, "?with-dependencies(app)"), "app_1_amd64 data_1_all lib_1_amd64");
+        let everywhere = "data_1_all lib_1_amd64 lib_1_i386 lib_2_armhf";
+        assert_eq!(chosen(&archive, "?with-dependencies(data)"), everywhere);
+        let archive = ["data 1 all; Depends: doc, gone", "doc 1 all"];
+        assert_eq!(chosen(&archive, "?with-dependencies(data)"), "data_1_all doc_1_all | gone for all");
+    }
+
+    #[test]
+    fn another_architecture_serves_only_where_multi_arch_allows_it() {
+        let archive = [
+            "tool 1 amd64",
+            "foreign 1 amd64; Multi-Arch: foreign",
+            "allowed 1 amd64; Multi-Arch: allowed; Provides: virtual, qualified:any",
+            "same 1 amd64; Multi-Arch: same",
+        ];
+        for (depends, expected) in [
+            ("tool", None),
+            ("tool:any", None),
+            ("tool:amd64", Some("tool_1_amd64")),
+            ("tool:i386", None),
+            ("tool:riscv64", None),
+            ("foreign", Some("foreign_1_amd64")),
+            ("foreign:any", None),
+            ("allowed", None),
+            ("allowed:any", Some("allowed_1_amd64")),
+            ("same", None),
+            ("same:any", None),
+            ("virtual", None),
+            ("virtual:any", Some("allowed_1_amd64")),
+            ("qualified", None),
+            ("qualified:any", Some("allowed_1_amd64")),
+        ] {
+            let app = format!("zz 1 i386; Depends: {depends}");
+            let expected = match expected {
+                Some(package) => format!("{package} zz_1_i386"),
+                None => format!("zz_1_i386 | {depends} for i386"),
+            };
+            assert_eq!(chosen(&[&archive[..], &[&app]].concat(), "?with-dependencies(zz)"), expected);
+        }
+        let archive = ["app 1 i386; Depends: a1 | b1", "a1 2 amd64; Multi-Arch: foreign", "b1 1 i386"];
+        assert_eq!(chosen(&archive, "?with-dependencies(app)"), "app_1_i386 b1_1_i386");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_unsatisfied() {
+        let archive = ["app 1 amd64; Depends: lib (> =  1), lib, x [amd64]", "lib 1 amd64"];
+        assert_eq!(
+            chosen(&archive, "?with-dependencies(app)"),
+            "app_1_amd64 lib_1_amd64 | lib (> = 1) for amd64 | x [amd64] for amd64"
+        );
+        let selection =
+            select(b"Package: a1\nVersion: 1\nArchitecture: all\nDepends: \xff\n", "?with-recommends(a1)");
+        assert_eq!(selection.unsatisfied[0].relation, "\u{fffd}");
+    }
+
+    #[test]
+    fn relations_without_end_are_refused() {
+        let mut index = String::new();
+        for number in 0..8000 {
+            index += &format!("Package: p{number}\nVersion: 1\nArchitecture: all\nProvides: v\n");
+            index += &format!("Depends: v | x{number}\n\n");
+        }
+        let candidates: Candidates<'_> = stanzas(index.as_bytes()).collect();
+        let error = Pattern::parse("?with-dependencies(?true)").unwrap().select(&candidates).unwrap_err();
+        assert_eq!(error.to_string(), "more than 50000000 steps to follow the relations of packages");
+    }
+
+    proptest! {
+        #[test]
+        fn a_closure_is_closed(lines in prop::collection::vec(
+            "[ab][1-3] [12] (amd64|i386|all)(; Depends: [ab][1-4]( [(]>= 2[)])?( [|] [ab][12])?)?(; Provides: [ab]4)?", 0..8,
+        )) {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let index = index(&lines);
+            let once = select(index.as_bytes(), "?with-dependencies(~V1)");
+            let twice = select(index.as_bytes(), "?with-dependencies(?with-dependencies(~V1))");
+            prop_assert!(once.chosen.iter().zip(&twice.chosen).all(|(once, twice)| *once <= *twice));
+            let reversed: Vec<&str> = lines.iter().rev().copied().collect();
+            let mut other = select(super::tests::index(&reversed).as_bytes(), "?with-dependencies(~V1)");
+            other.chosen.reverse();
+            prop_assert_eq!(once, other);
+        }
+    }
+
+    #[test]
+    fn apt_can_install_from_nothing_but_the_closure() {
+        let (Some(indices), true) = (real_indices(), have("apt-get")) else { return };
+        let index = indices.concat();
+        let whole = Apt::new(&index);
+        for (name, least) in [("hello", 4), ("vim", 10), ("nginx", 10), ("gnome-core", 500)] {
+            let selection = select(&index, &format!("?with-dependencies(?newest(1, {name}))"));
+            assert_eq!(selection.unsatisfied, [], "{name}");
+            let chosen = stanzas(&index).zip(&selection.chosen).filter(|(_, chosen)| **chosen);
+            let chosen: Vec<Stanza<'_>> = chosen.map(|(stanza, _)| stanza).collect();
+            assert!(chosen.len() >= least, "{name}: {}", chosen.len());
+            let closure: Vec<&[u8]> = chosen.iter().map(|stanza| stanza.raw()).collect();
+            let apt = Apt::new(&[closure.join(&b"\n\n"[..]), b"\n".to_vec()].concat());
+            let plan =
+                apt.run("apt-get", &["install", "--simulate", "--no-install-recommends", name]).unwrap();
+            assert!(plan.contains(&format!("Inst {name} ")), "{plan}");
+
+            // apt-cache goes through every alternative and every version, so it finds all of these too.
+            let args = ["depends", "--recurse", "--important", name];
+            let all = whole.run("apt-cache", &args).unwrap();
+            let all: std::collections::HashSet<&str> = all.lines().collect();
+            for stanza in chosen {
+                let found = stanza.get_str("Package").unwrap();
+                assert!(all.contains(found), "{name} does not need {found}");
+            }
+        }
+    }
+}

@@ -328,3 +328,190 @@ impl fmt::Display for Word<'_> {
         if plain { f.write_str(text) } else { write!(f, "\"{text}\"") }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deb822::stanzas;
+    use crate::testing::{Apt, have, real_indices};
+    use std::collections::BTreeSet;
+
+    const INDEX: &[u8] = b"\
+Package: bash\nVersion: 5.2-1\nArchitecture: amd64\nEssential: yes\nSection: shells\nPriority: required\n\n\
+Package: libc6\nVersion: 2.36-9\nArchitecture: amd64\nSource: glibc\nSection: libs\nPriority: optional\n\n\
+Package: libc6\nVersion: 2.36-9\nArchitecture: i386\nSource: glibc\nSection: libs\nPriority: optional\n\n\
+Package: libc6-dbg\nVersion: 2.36-9+b1\nArchitecture: amd64\nSource: glibc (2.36-9)\nSection: debug\n\n\
+Package: vim-doc\nVersion: 2:9.0-1\nArchitecture: all\nSource: vim\nSection: doc\nTag: a::b,\n c::d, J\xf6rg\n\n\
+Version: broken\n";
+
+    /// The names of what a pattern chooses, with the first letter of the architecture where it is i386.
+    fn chosen(index: &[u8], pattern: &str) -> Vec<String> {
+        let pattern = Pattern::parse(pattern).unwrap_or_else(|error| panic!("{pattern:?}: {error}"));
+        let candidates: Candidates<'_> = stanzas(index).collect();
+        let selection = pattern.select(&candidates).unwrap();
+        if let Some(matches) = pattern.predicate() {
+            assert!(stanzas(index).map(|stanza| matches(&stanza)).eq(selection.chosen.iter().copied()));
+        }
+        let name = |stanza: &Stanza<'_>| {
+            let i386 = stanza.get_str("Architecture") == Some("i386");
+            format!("{}{}", stanza.get_str("Package").unwrap_or("?"), if i386 { ":i386" } else { "" })
+        };
+        let stanzas = candidates.stanzas().zip(selection.chosen);
+        stanzas.filter(|(_, chosen)| *chosen).map(|(stanza, _)| name(stanza)).collect()
+    }
+
+    #[test]
+    fn each_term_looks_at_its_field() {
+        let glibc = &["libc6", "libc6:i386", "libc6-dbg"][..];
+        for (pattern, expected) in [
+            ("?name(C6$)", &["libc6", "libc6:i386"][..]),
+            ("?exact-name(libc6)", &["libc6", "libc6:i386"]),
+            ("?version(^2\\.)", glibc),
+            ("?version-is(>> 2.36-9) ?version-is(<< 1:0)", &["bash", "libc6-dbg"]),
+            ("?section(\"^(libs|doc)$\")", &["libc6", "libc6:i386", "vim-doc"]),
+            ("?priority(required)", &["bash"]),
+            ("?priority(require)", &[]),
+            ("?architecture(i386)", &["libc6:i386"]),
+            ("?architecture(any-amd64)", &["bash", "libc6", "libc6-dbg"]),
+            ("?architecture(any) !?architecture(linux-any)", &["vim-doc"]),
+            ("?source-package(^glibc$)", glibc),
+            ("?source-package(^bash$)", &["bash"]),
+            ("?exact-source-package(glibc)", glibc),
+            ("?source-version(^2\\.36-9$)", glibc),
+            ("?source-version(^5)", &["bash"]),
+            ("?essential", &["bash"]),
+            ("?field(tag, \"B,.*c::d, J\")", &["vim-doc"]),
+            ("?field(Section, \"\") !?field(Priority, \"\")", &["libc6-dbg", "vim-doc"]),
+            ("?true", &["bash", "libc6", "libc6:i386", "libc6-dbg", "vim-doc", "?"]),
+            ("?false", &[]),
+            ("!?name(lib)", &["bash", "vim-doc", "?"]),
+            ("~nc6 (~ri386 | ~sdebug)", &["libc6:i386", "libc6-dbg"]),
+            ("bash | vim-doc=2:9.0-1 | vim-doc=9.0-1", &["bash", "vim-doc"]),
+            ("bash=5.02-1", &["bash"]),
+        ] {
+            assert_eq!(chosen(INDEX, pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_newest_versions_are_counted_by_name_and_architecture() {
+        let package = |(version, architecture): (&str, &str)| {
+            format!("Package: app\nVersion: {version}\nArchitecture: {architecture}\n\n")
+        };
+        let versions = [
+            ("1.9", "amd64"),
+            ("1.10", "amd64"),
+            ("1:0~rc1", "i386"),
+            ("1.10~rc1", "amd64"),
+            ("1.10", "amd64"),
+            ("1.010", "amd64"),
+            ("1", "all"),
+            ("1:0", "i386"),
+        ];
+        let index = versions.map(package).concat();
+        let chosen = |pattern: &str| {
+            let candidates: Candidates<'_> = stanzas(index.as_bytes()).collect();
+            let selection = Pattern::parse(pattern).unwrap().select(&candidates).unwrap();
+            let stanzas = candidates.stanzas().zip(selection.chosen).filter(|(_, chosen)| *chosen);
+            stanzas.map(|(stanza, _)| stanza.get_str("Version").unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen("?newest(1)"), ["1.10", "1.10", "1.010", "1", "1:0"]);
+        assert_eq!(chosen("?newest(2)"), ["1.10", "1:0~rc1", "1.10~rc1", "1.10", "1.010", "1", "1:0"]);
+        assert_eq!(chosen("?newest(99)").len(), 8);
+        assert_eq!(chosen("?newest(1, ~V~rc)"), Vec::<String>::new());
+        assert_eq!(chosen("?newest(1, ?version(\"~rc\"))"), ["1:0~rc1", "1.10~rc1"]);
+        assert_eq!(chosen("?newest(1) ?version(\"~rc\")"), Vec::<String>::new());
+        assert_eq!(chosen("!?newest(1) ~ri386"), ["1:0~rc1"]);
+    }
+
+    /// Name, version and architecture of what `apt list` prints.
+    fn listed(text: &str) -> BTreeSet<String> {
+        let package = |line: &str| {
+            let (name, rest) = line.split_once('/')?;
+            let mut words = rest.split(' ').skip(1);
+            Some(format!("{name} {} {}", words.next()?, words.next()?))
+        };
+        text.lines().filter_map(package).collect()
+    }
+
+    #[test]
+    fn patterns_choose_from_the_real_index_what_apt_lists() {
+        let (Some(indices), true) = (real_indices(), have("apt")) else { return };
+        let index = &indices[0];
+        let apt = Apt::new(index);
+        let candidates: Candidates<'_> = stanzas(index).collect();
+        for (pattern, least) in [
+            ("~n^lib", 1000),
+            ("~n^LIB!~n-dev$", 1000),
+            ("?name(^lib.*-dev$)?section(libdevel)|~E", 1000),
+            ("?exact-name(hello)", 1),
+            ("~n\"^(hello|vim)$\"", 2),
+            ("?name( \"^g[+][+]-[[:digit:]]{2}$\" , )", 2),
+            ("~nlibstdc\\+\\+6$", 1),
+            ("~n\\.", 100),
+            ("?version(\"\\+b[0-9]+$\")", 1000),
+            ("~V^1:~V-2$", 10),
+            ("~s^admin$", 500),
+            ("?section(^SCIENCE$) !~nlib", 100),
+            ("~prequired", 10),
+            ("?priority(REQUIRED)", 0),
+            ("~e^vim$", 5),
+            ("?source-version(^2\\.36-)", 5),
+            ("?not(?or(~slib,~sdev,?section(\"^(x11|doc)$\")))", 1000),
+            ("?and(?true,?not(?false),~E,)", 10),
+            ("?and() ?essential", 10),
+            ("?or()", 0),
+            ("(~n^a|~n^b) (~V^0 | ~V^1) !~sperl", 100),
+        ] {
+            let theirs = listed(&apt.run("apt", &["list", pattern]).unwrap());
+            let chosen = Pattern::parse(pattern).unwrap().select(&candidates).unwrap().chosen;
+            let package = |stanza: &Stanza<'_>| {
+                ["Package", "Version", "Architecture"].map(|field| stanza.get_str(field).unwrap()).join(" ")
+            };
+            let ours = candidates.stanzas().zip(chosen).filter(|(_, chosen)| *chosen);
+            let ours: BTreeSet<String> = ours.map(|(stanza, _)| package(stanza)).collect();
+            assert!(ours.len() >= least, "{pattern} chooses {}", ours.len());
+            let different: Vec<&String> = ours.symmetric_difference(&theirs).take(5).collect();
+            assert!(different.is_empty(), "{pattern}: {different:?}");
+        }
+    }
+
+    #[test]
+    fn what_apt_refuses_is_refused() {
+        if !have("apt") {
+            return;
+        }
+        let apt = Apt::new(INDEX);
+        for (pattern, right) in [
+            ("?true()", false),
+            ("?true (?true)", false),
+            ("~T (?true)", true),
+            ("?name", false),
+            ("?name()", false),
+            ("?name (x)", true),
+            ("?name(\"\")", true),
+            ("~n", false),
+            ("~n x", false),
+            ("?name(x,y)", false),
+            ("?name(x", false),
+            ("?name(x))", false),
+            ("?name(\"x)", false),
+            ("?name(^\"x\")", true),
+            ("?name(\"x\"y)", false),
+            ("?name(^(x)$)", false),
+            ("?name(~x)", false),
+            ("?and(~T,,~T)", false),
+            ("?and(,)", false),
+            ("?and(~T,)", true),
+            ("(~T,)", false),
+            ("?not(~T,~T)", false),
+            ("()", false),
+            ("~T|", false),
+            ("?bogus", false),
+            ("~Efoo", false),
+        ] {
+            assert_eq!(Pattern::parse(pattern).is_ok(), right, "{pattern}");
+            assert_eq!(apt.run("apt", &["list", pattern]).is_ok(), right, "apt: {pattern}");
+        }
+    }
+}

@@ -37,6 +37,8 @@ pub(super) const NEVER_FIRST: &[char] = &['!', '?', '~', '|', ',', '(', ')', '"'
 /// What ends a word without quotes.
 pub(super) const WORD_END: &[char] = &['|', ',', '(', ')'];
 
+const NEEDS_QUOTES: &str = "a word with one of | , ( ) needs quotes around it";
+
 pub(super) fn parse(text: &str) -> Result<Node> {
     if text.len() > MAX_PATTERN {
         return Err(Error::limit("bytes in a pattern", MAX_PATTERN as u64));
@@ -290,15 +292,14 @@ impl<'a> Parser<'a> {
             self.at += 1;
         }
         match self.after_space() {
-            Some('|' | '(') => self.fail("a word with one of | , ( ) needs quotes around it"),
+            Some('|' | '(') => self.fail(NEEDS_QUOTES),
             _ => self.expect(')'),
         }
     }
 
     fn long_word(&mut self) -> Result<Word<'a>> {
         self.after_space();
-        let word = self.word(|c| WORD_END.contains(&c))?;
-        Ok(Word { text: word.text.trim_ascii_end(), ..word })
+        self.word(|c| WORD_END.contains(&c))
     }
 
     fn word(&mut self, end: impl Fn(char) -> bool) -> Result<Word<'a>> {
@@ -314,8 +315,12 @@ impl<'a> Parser<'a> {
             Some(c @ ('!' | '?' | '~')) => {
                 self.fail(format!("a word that begins with {c} needs quotes around it"))
             }
+            Some('|' | '(') => self.fail(NEEDS_QUOTES),
             first if first.is_none_or(&end) => self.fail("a word is missing"),
-            _ => Ok(self.until(end)),
+            _ => {
+                let word = self.until(end);
+                Ok(Word { text: word.text.trim_ascii_end(), ..word })
+            }
         }
     }
 
@@ -408,5 +413,185 @@ fn combine(mut nodes: Vec<Node>, into: impl Fn(Vec<Node>) -> Node) -> Node {
             nodes.extend(last);
             into(nodes)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::ErrorKind;
+    use crate::pattern::Pattern;
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+
+    fn long(text: &str) -> String {
+        Pattern::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}")).to_string()
+    }
+
+    fn fail(text: &str) -> String {
+        let error = Pattern::parse(text).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Syntax | ErrorKind::Limit));
+        error.to_string()
+    }
+
+    #[test]
+    fn short_forms_mean_long_ones() {
+        for (short, expected) in [
+            ("~n^lib", "?name(^lib)"),
+            ("~slibs", "?section(libs)"),
+            ("~V^1:", "?version(^1:)"),
+            ("~ramd64", "?architecture(amd64)"),
+            ("~evim", "?source-package(vim)"),
+            ("~prequired", "?priority(required)"),
+            ("~E", "?essential"),
+            ("~T", "?true"),
+            ("~F", "?false"),
+            ("?and()", "?true"),
+            ("?or()", "?false"),
+            ("hello", "?exact-name(hello)"),
+            ("hello=1:2.0~rc1-3", "?and(?exact-name(hello), ?version-is(= 1:2.0~rc1-3))"),
+            ("?newest(2,?true)", "?newest(2)"),
+        ] {
+            assert_eq!(long(short), expected);
+        }
+    }
+
+    #[test]
+    fn not_binds_closer_than_and_and_and_closer_than_or() {
+        assert_eq!(long("!~E ~T|aa bb cc"), long("?or(?and(?not(~E), ~T), ?and(aa, bb, cc))"));
+        assert_eq!(long("!(~E ~T|aa) bb=1"), long("?and(?not(?or(?and(~E, ~T), aa)), bb=1)"));
+        assert_eq!(long("! !~E"), "?not(?not(?essential))");
+        assert_eq!(long("~E?true~T(aa|~F)!bb"), long("?and(~E, ~T, ?true, ?or(aa, ~F), ?not(bb))"));
+        assert_eq!(long("?and(aa|bb,?or(aa))"), long("?and(?or(aa, bb), aa)"));
+    }
+
+    #[test]
+    fn words_are_quoted_as_apt_quotes_them() {
+        for (text, expected) in [
+            (r#"?name("^(a|b)$")"#, r#"?name("^(a|b)$")"#),
+            (r#"~n"a b"~sx"#, "?and(?name(a b), ?section(x))"),
+            (r#"?name("")"#, r#"?name("")"#),
+            (r#"?name( a b ,)"#, "?name(a b)"),
+            (r#"?name ("a ")"#, r#"?name("a ")"#),
+            (r#"?name(a"b)"#, r#"?name(a"b)"#),
+            (r#"~na"b!~E"#, r#"?and(?name(a"b), ?not(?essential))"#),
+            (r#"?name(a?b~!)"#, "?name(a?b~!)"),
+            (r#"?name("~a")"#, r#"?name("~a")"#),
+            (r#"?field( X-Y , "1,2" )"#, r#"?field(X-Y, "1,2")"#),
+        ] {
+            assert_eq!(long(text), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong_and_where() {
+        for (text, message) in [
+            ("", "1: a pattern is missing"),
+            ("~E |", "5: a pattern is missing"),
+            ("?and(~E,,~E)", "9: a pattern is missing"),
+            ("()", "2: a pattern is missing"),
+            ("!", "2: a pattern is missing"),
+            ("~E)", "3: unexpected ')'"),
+            ("(~E", "4: expected ')', found the end"),
+            ("(~E,)", "4: expected ')', found ','"),
+            ("?name", "6: expected '(', found the end"),
+            ("?name()", "7: a word is missing"),
+            ("~n ^a", "3: a word is missing"),
+            ("?name(^a", "9: expected ')', found the end"),
+            ("?name(\"a)", "7: the quotes are not closed"),
+            ("?name(~a)", "7: a word that begins with ~ needs quotes around it"),
+            ("?name(^(a|b)$)", "8: a word with one of | , ( ) needs quotes around it"),
+            ("~n(a|b)", "3: a word with one of | , ( ) needs quotes around it"),
+            ("?name(a,b)", "9: expected ')', found 'b'"),
+            ("?true()", "6: ?true takes no arguments"),
+            ("~E ?installed", "4: unknown term ?installed"),
+            ("?", "1: unknown term ?"),
+            ("~x", "1: unknown term ~x"),
+            ("é ~x", "1: package name \"é\" has a character other than a-z, 0-9, '+', '-' and '.'"),
+            ("?name(é) ~x", "10: unknown term ~x"),
+            ("~Efoo", "3: a space is missing before a name"),
+            ("(aa)bb", "5: a space is missing before a name"),
+            ("aa=x", "4: version \"x\" has an upstream version that does not start with a digit"),
+            ("?version-is(1.2)", "13: relation \"1.2\" does not begin with <<, <=, =, >= or >>"),
+            (
+                "?version-is(>= x)",
+                "13: version \"x\" has an upstream version that does not start with a digit",
+            ),
+            ("?newest(0)", "9: \"0\" is not a number from 1"),
+            ("?newest(-1, aa)", "9: \"-1\" is not a number from 1"),
+            ("?field(a:b, x)", "8: \"a:b\" is not the name of a field"),
+            ("?field(X)", "9: expected ',', found ')'"),
+            ("?architecture(A)", "15: architecture name \"A\" has a character other than a-z, 0-9 and '-'"),
+            ("?name(\"a(\")", "8: \"a(\" is no regular expression: unclosed group"),
+            ("?not(aa, bb)", "10: expected ')', found 'b'"),
+        ] {
+            assert_eq!(fail(text), format!("pattern, character {message}"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_take_too_much_is_refused() {
+        assert_eq!(
+            fail(&"(".repeat(101)),
+            "pattern, character 101: more than 100 patterns inside each other"
+        );
+        long(&format!("{}aa{}", "(".repeat(99), ")".repeat(99)));
+        assert!(fail(&"!".repeat(60_000)).contains("inside each other"));
+        assert!(fail(&"?not(".repeat(10_000)).contains("inside each other"));
+        assert!(fail(&"~nx".repeat(101)).starts_with("pattern, character 303: more than 100 regular"));
+        assert!(fail(&"?newest(1)".repeat(101)).contains("more than 100"));
+        assert!(fail("~n\"(a{1000}){1000}\"").ends_with("the regular expression is too large"));
+        assert!(fail(&format!("~n{}a{}", "(".repeat(1000), ")".repeat(1000))).contains("needs quotes"));
+        assert!(fail(&format!("~n\"{}a{}\"", "(".repeat(1000), ")".repeat(1000))).contains("no regular"));
+        assert_eq!(fail(&"aa ".repeat(30_000)), "more than 65536 bytes in a pattern");
+        long(&"aa | ".repeat(10_000)[..50_000 - 3]);
+    }
+
+    fn pattern_text() -> impl Strategy<Value = String> {
+        let word = r#"[a-z.^$+?~!"\[ ]{1,4}|"[a-z|(), ~]{0,4}""#;
+        let leaf = prop_oneof![
+            (prop::sample::select(&["name", "section", "version", "source-package", "priority"][..]), word)
+                .prop_map(|(term, word)| format!("?{term}({word})")),
+            ("[nsVep]", word).prop_map(|(letter, word)| format!("~{letter}{word}")),
+            ("[A-Z][a-z-]{0,3}", word).prop_map(|(name, word)| format!("?field({name}, {word})")),
+            "(?:[?](?:true|false|essential)|~[ETF]|[?]newest[(][1-9][)]|~r(?:any-amd64|all))",
+            "[a-z]{2,3}(?:=[0-9](?::[0-9])?~?)?",
+            "[?]version-is[(](?:<<|<=|=|>=|>>|<|>) ?1[)]",
+            "[?]exact(?:-source-package|-name)[(]x2[)]",
+        ];
+        leaf.prop_recursive(4, 24, 3, |inner| {
+            let term = "[?](?:and|or|not|with-dependencies|with-recommends|newest)";
+            prop_oneof![
+                (inner.clone(), "[ |!]|", inner.clone())
+                    .prop_map(|(a, between, b)| format!("{a}{between}{b}")),
+                inner.clone().prop_map(|a| format!("!({a})")),
+                (term, prop::collection::vec(inner, 0..3), "(?:,|)").prop_map(|(term, arguments, comma)| {
+                    let count = if term.ends_with("newest") { "2, " } else { "" };
+                    format!("{term}({count}{}{comma})", arguments.join(", "))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_reads_back_from_what_it_prints(text in pattern_text()) {
+            if let Ok(pattern) = Pattern::parse(&text) {
+                let printed = pattern.to_string();
+                prop_assert_eq!(&Pattern::parse(&printed).unwrap(), &pattern);
+                prop_assert_eq!(Pattern::parse(&printed).unwrap().to_string(), printed);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in r#"[?~!()|,"= na1é<]{0,30}|[?](name|newest|field|and)[(].{0,9}|.*"#) {
+            let _ = Pattern::parse(&text);
+        }
+    }
+
+    #[test]
+    fn most_of_the_generated_patterns_are_right() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let mut right = || Pattern::parse(&pattern_text().new_tree(&mut runner).unwrap().current()).is_ok();
+        assert!((0..1000).filter(|_| right()).count() > 300);
     }
 }
