@@ -1,5 +1,5 @@
 -- The catalog's tables, in the words of docs/concepts.md. One text for SQLite and PostgreSQL:
--- @id, @text and @bytes are spelled by dialect.rs. Times are seconds since 1970, truth values 0 and 1.
+-- @id, @text, @bytes and @clustered (the rows stand in the order of the primary key) are spelled by dialect.rs. Times are seconds since 1970, truth values 0 and 1.
 
 CREATE TABLE catalog_state (
     one BIGINT PRIMARY KEY CHECK (one = 1),
@@ -13,7 +13,7 @@ CREATE TABLE artifact (
     md5 @bytes NOT NULL,
     size BIGINT NOT NULL,
     created BIGINT NOT NULL
-);
+) @clustered;
 CREATE INDEX artifact_md5 ON artifact (md5);
 
 CREATE TABLE content_unit (
@@ -34,7 +34,7 @@ CREATE TABLE unit_artifact (
     -- Whether it is at its path in every publication of a version that has the unit.
     served BIGINT NOT NULL,
     PRIMARY KEY (unit, path)
-);
+) @clustered;
 CREATE INDEX unit_artifact_path ON unit_artifact (path);
 
 CREATE TABLE remote (
@@ -55,7 +55,7 @@ CREATE TABLE remote_artifact (
     url @text NOT NULL,
     size BIGINT NOT NULL,
     PRIMARY KEY (sha256, remote, url)
-);
+) @clustered;
 
 CREATE TABLE repository (
     id @id,
@@ -113,7 +113,7 @@ CREATE TABLE version_unit (
     added_in BIGINT NOT NULL,
     removed_in BIGINT,
     PRIMARY KEY (unit, repository, place, added_in)
-);
+) @clustered;
 CREATE INDEX version_unit_place ON version_unit (repository, place);
 
 CREATE TABLE publication (
@@ -135,7 +135,7 @@ CREATE TABLE publication_file (
     name @text NOT NULL,
     sha256 @bytes NOT NULL,
     PRIMARY KEY (publication, directory, name)
-);
+) @clustered;
 CREATE INDEX publication_file_sha256 ON publication_file (sha256, directory);
 
 -- What it serves of a repository: one publication, the newest publication of one version, or, if neither is set, the

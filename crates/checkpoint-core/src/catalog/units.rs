@@ -7,7 +7,9 @@ use sqlx::any::AnyRow;
 
 use super::rows::{Get as _, batch, list, values};
 use super::{Catalog, Transaction};
-use crate::digest::{Digests, Hasher, Sha256};
+use sha2::Digest as _;
+
+use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
 use crate::model::{Id, NewUnit, Unit, UnitArtifact};
 use crate::name::RelativePath;
@@ -246,9 +248,9 @@ fn extend(ids: &mut HashMap<Sha256, Id>, rows: &[AnyRow]) -> Result<()> {
 
 /// What makes two units the same one: all that a plugin said about it.
 pub fn identity(unit: &NewUnit) -> Sha256 {
-    let mut hasher = Hasher::default();
+    let mut hasher = sha2::Sha256::new();
     let mut field = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update((bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
     field(unit.content_type.as_bytes());
@@ -258,5 +260,5 @@ pub fn identity(unit: &NewUnit) -> Sha256 {
         field(file.path.as_str().as_bytes());
         field(file.sha256.as_bytes());
     }
-    hasher.finish().sha256
+    Sha256::from(<[u8; 32]>::from(hasher.finalize()))
 }

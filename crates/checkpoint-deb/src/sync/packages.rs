@@ -1,15 +1,18 @@
 //! From an index to units, and their files.
 
 use std::fmt::Display;
-use std::io::{self, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 
-use checkpoint_core::digest::Hasher;
+use checkpoint_core::digest::Sha256;
 use checkpoint_core::model::{NewUnit, Placed, UnitArtifact};
 use checkpoint_core::{Error, Result};
 use debian_format::compression::decoder;
 use debian_format::deb822::{Stanza, StanzaReader};
 use debian_format::name;
 use debian_format::version::Version;
+use sha2::Digest as _;
 
 use super::choose::{Index, Lists};
 use super::indices::Fetched;
@@ -27,45 +30,104 @@ const MAX_SIZE: u64 = 1 << 40;
 /// A package of an upstream.
 pub(super) type PlacedUnit = Placed<NewUnit>;
 
-/// Reads an index that has the digest it should have.
+/// Reads an index that has the digest it should have. It is decompressed and hashed on a thread of its own.
 pub(super) fn read(fetched: &Fetched, index: &Index, place: &str) -> Result<Vec<PlacedUnit>> {
     let wrong = |why: String| Error::Invalid(format!("upstream's '{}': {why}", index.forms.stem));
-    let plain = decoder(BufReader::new(fetched.staged.open()?), fetched.compression, fetched.limit);
-    let plain = plain.map_err(|error| wrong(error.to_string()))?;
-    let mut plain = Hashing { inner: plain, hasher: Hasher::default() };
+    let file = BufReader::new(fetched.staged.open()?);
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel(PIECES);
+        let decoding = scope.spawn(move || decode(file, fetched, &sender));
+        let units = parse(Pieces { receiver, piece: Cursor::default() }, index, place).map_err(wrong);
+        let decoded = decoding.join().map_err(|_| Error::Internal("decompression stopped".into()))?;
+        // What is wrong with the bytes says more than what is wrong with the stanzas that they were taken for.
+        let (sha256, size) = match decoded {
+            Ok(Some(decoded)) => decoded,
+            Ok(None) => return units,
+            Err(error) => return Err(wrong(error.to_string())),
+        };
+        match index.forms.plain() {
+            Some(listed) if (listed.sha256, listed.size) != (sha256, size) => {
+                Err(wrong("decompressed it is not what Release lists".into()))
+            }
+            _ => units,
+        }
+    })
+}
+
+/// How many pieces are between the threads that decompress and that read.
+const PIECES: usize = 16;
+/// How large a piece is, in bytes.
+const PIECE: usize = 1 << 16;
+
+/// Sends the decompressed bytes; gives their digest and number, unless nobody wants them any more.
+fn decode(
+    file: BufReader<File>,
+    fetched: &Fetched,
+    sender: &SyncSender<Vec<u8>>,
+) -> debian_format::Result<Option<(Sha256, u64)>> {
+    let mut plain = decoder(file, fetched.compression, fetched.limit)?;
+    let (mut hasher, mut size) = (sha2::Sha256::new(), 0);
+    loop {
+        let mut piece = vec![0; PIECE];
+        let mut filled = 0;
+        while filled < PIECE {
+            match plain.read(&mut piece[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        piece.truncate(filled);
+        hasher.update(&piece);
+        size += filled as u64;
+        if filled == 0 {
+            return Ok(Some((<[u8; 32]>::from(hasher.finalize()).into(), size)));
+        }
+        if sender.send(piece).is_err() {
+            return Ok(None);
+        }
+    }
+}
+
+/// The pieces as one run of bytes. Its end may be an error on the other side.
+struct Pieces {
+    receiver: Receiver<Vec<u8>>,
+    piece: Cursor<Vec<u8>>,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.fill_buf()?;
+        self.piece.read(buffer)
+    }
+}
+
+impl BufRead for Pieces {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.piece.position() == self.piece.get_ref().len() as u64
+            && let Ok(piece) = self.receiver.recv()
+        {
+            self.piece = Cursor::new(piece);
+        }
+        self.piece.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.piece.consume(amount);
+    }
+}
+
+fn parse(pieces: Pieces, index: &Index, place: &str) -> Result<Vec<PlacedUnit>, String> {
     let mut units = Vec::new();
-    let mut stanzas = StanzaReader::new(BufReader::with_capacity(1 << 16, &mut plain));
-    while let Some(stanza) = stanzas.next_stanza().map_err(|error| wrong(error.to_string()))? {
+    let mut stanzas = StanzaReader::new(pieces);
+    while let Some(stanza) = stanzas.next_stanza().map_err(|error| error.to_string())? {
         let unit = match index.lists {
             Lists::Packages => package(&stanza, PACKAGE, index),
             Lists::InstallerPackages => package(&stanza, INSTALLER_PACKAGE, index),
             Lists::Sources => source(&stanza),
         };
-        units.push(Placed { place: place.to_owned(), unit: unit.map_err(wrong)? });
+        units.push(Placed { place: place.to_owned(), unit: unit? });
     }
-    drop(stanzas);
-    // The decoder's checks of its last bytes count too.
-    io::copy(&mut plain, &mut io::sink()).map_err(|error| wrong(error.to_string()))?;
-    let digests = plain.hasher.finish();
-    match index.forms.plain() {
-        Some(listed) if (listed.sha256, listed.size) != (digests.sha256, digests.size) => {
-            Err(wrong("decompressed it is not what Release lists".into()))
-        }
-        _ => Ok(units),
-    }
-}
-
-struct Hashing<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
-    }
+    Ok(units)
 }
 
 /// The name and version of a stanza, and how to read its other fields. Errors name the package.
