@@ -18,7 +18,7 @@ use crate::task::Resource;
 
 /// An operation of the engine that runs as a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "operation")]
+#[serde(rename_all = "snake_case", tag = "operation", content = "of")]
 pub enum Operation {
     /// [`Engine::sync`].
     Sync {
