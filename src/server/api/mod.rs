@@ -8,6 +8,7 @@ mod address;
 mod artifacts;
 mod auth;
 mod body;
+mod checkpoints;
 mod common;
 mod content;
 mod copy;
@@ -128,6 +129,7 @@ fn endpoints(addresses: &Addresses) -> Vec<Endpoint> {
         all.extend(distributions::endpoints(plugin, rest));
         all.extend(content::endpoints(plugin, rest));
         all.extend(copy::endpoints(plugin));
+        all.extend(checkpoints::endpoints(plugin, rest));
     }
     all
 }
