@@ -49,6 +49,7 @@ pub(super) use address::ROOT;
 pub(super) use auth::Doorkeeper;
 use endpoint::{Answer, Call, Endpoint, Needs, Sends};
 use failure::Failure;
+use openapi::Paths;
 
 /// What a command does for whoever is told to sign in and cannot, since nobody may yet.
 const FIRST_USER: &str = "Nobody may sign in yet: `debpoint --data DIR user create NAME --role administrator \
@@ -62,6 +63,7 @@ pub(super) struct Api {
     /// `http://HOST` that clients use, if it is known.
     public_url: Option<String>,
     document: Value,
+    document_with_ids: Value,
     versions: Vec<(String, String)>,
 }
 
@@ -84,7 +86,8 @@ pub(super) fn router(engine: Engine, public_url: Option<String>) -> Router {
     versions.extend(addresses.plugins().map(|(name, rest)| (name.to_owned(), rest.version.to_owned())));
     let api = Arc::new(Api {
         doorkeeper: Doorkeeper::new(engine.clone()),
-        document: openapi::document(&endpoints, &versions),
+        document: openapi::document(&endpoints, &versions, Paths::Hrefs),
+        document_with_ids: openapi::document(&endpoints, &versions, Paths::Ids),
         engine,
         addresses,
         public_url,
