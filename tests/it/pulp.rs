@@ -2,6 +2,7 @@
 
 mod core;
 mod deb;
+mod document;
 mod file;
 mod rights;
 

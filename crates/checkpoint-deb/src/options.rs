@@ -104,6 +104,8 @@ pub(crate) struct RemoteOptions {
 pub(crate) struct PublicationOptions {
     /// What is published: apt, indices made anew and signed by us; verbatim, the upstream's own signed files [default: what the repository says].
     pub(crate) kind: Option<Kind>,
+    /// Publish every package once more, as component all of a suite default, as Pulp's simple publications do.
+    pub(crate) simple: bool,
 }
 
 /// Whose indices and signatures a publication has.

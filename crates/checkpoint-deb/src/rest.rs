@@ -320,7 +320,24 @@ pub(crate) fn derived(place: &str, key: &str) -> Vec<Derived> {
 
 pub(crate) fn rest() -> Rest {
     let apt = |model, fields| RestType { path: "apt", model, fields };
-    let content = |(content_type, parameter), (path, model), shows: &'static [&'static str]| RestContent {
+    Rest {
+        version: "3.10.0",
+        sync_task: "pulp_deb.app.tasks.synchronizing.synchronize",
+        publish_task: "pulp_deb.app.tasks.publishing.publish",
+        repository: apt("aptrepository", Some(RestFields::of::<RepositoryFields>())),
+        remote: apt("aptremote", Some(RestFields::of::<RemoteFields>())),
+        distribution: apt("aptdistribution", None),
+        publications: vec![
+            ("apt", apt("aptpublication", Some(RestFields::of::<PublicationFields>()))),
+            ("verbatim", RestType { path: "verbatim", model: "verbatimpublication", fields: None }),
+        ],
+        content: content(),
+    }
+}
+
+/// The content types: those that are kept, then those that follow from where packages stand.
+fn content() -> Vec<RestContent> {
+    let kept = |(content_type, parameter), (path, model), shows: &'static [&'static str]| RestContent {
         content_type,
         parameter,
         rest: RestType { path, model, fields: Some(RestFields::of::<UploadFields>()) },
@@ -338,57 +355,41 @@ pub(crate) fn rest() -> Rest {
         links,
         shows,
     };
-    Rest {
-        version: "3.10.0",
-        sync_task: "pulp_deb.app.tasks.synchronizing.synchronize",
-        publish_task: "pulp_deb.app.tasks.publishing.publish",
-        repository: apt("aptrepository", Some(RestFields::of::<RepositoryFields>())),
-        remote: apt("aptremote", Some(RestFields::of::<RemoteFields>())),
-        distribution: apt("aptdistribution", None),
-        publications: vec![
-            ("apt", apt("aptpublication", Some(RestFields::of::<PublicationFields>()))),
-            ("verbatim", RestType { path: "verbatim", model: "verbatimpublication", fields: None }),
-        ],
-        content: vec![
-            content((PACKAGE, "deb_package"), ("packages", "package"), &PACKAGE_NAMES),
-            content(
-                (INSTALLER_PACKAGE, "deb_installer_package"),
-                ("installer_packages", "installerpackage"),
-                &PACKAGE_NAMES,
-            ),
-            content(
-                (SOURCE_PACKAGE, "deb_source_package"),
-                ("source_packages", "sourcepackage"),
-                &SOURCE_NAMES,
-            ),
-            content((RELEASE_FILE, "deb_release_file"), ("release_files", "releasefile"), &[]),
-            content((PACKAGE_INDEX, "deb_package_index"), ("package_indices", "packageindex"), &[]),
-            content((GENERIC, "deb_generic_content"), ("generic_contents", "genericcontent"), &[]),
-            derived((RELEASE, "deb_release"), ("releases", "release"), &RELEASE_NAMES, &[]),
-            derived(
-                (RELEASE_COMPONENT, "deb_release_component"),
-                ("release_components", "releasecomponent"),
-                &["distribution", "component", "plain_component"],
-                &[],
-            ),
-            derived(
-                (RELEASE_ARCHITECTURE, "deb_release_architecture"),
-                ("release_architectures", "releasearchitecture"),
-                &["distribution", "architecture"],
-                &[],
-            ),
-            derived(
-                (PACKAGE_RELEASE_COMPONENT, "deb_package_release_component"),
-                ("package_release_components", "packagereleasecomponent"),
-                &[],
-                &["package", "release_component"],
-            ),
-            derived(
-                (SOURCE_RELEASE_COMPONENT, "deb_source_release_component"),
-                ("source_release_components", "sourcepackagereleasecomponent"),
-                &[],
-                &["source_package", "release_component"],
-            ),
-        ],
-    }
+    vec![
+        kept((PACKAGE, "deb_package"), ("packages", "package"), &PACKAGE_NAMES),
+        kept(
+            (INSTALLER_PACKAGE, "deb_installer_package"),
+            ("installer_packages", "installerpackage"),
+            &PACKAGE_NAMES,
+        ),
+        kept((SOURCE_PACKAGE, "deb_source_package"), ("source_packages", "sourcepackage"), &SOURCE_NAMES),
+        kept((RELEASE_FILE, "deb_release_file"), ("release_files", "releasefile"), &[]),
+        kept((PACKAGE_INDEX, "deb_package_index"), ("package_indices", "packageindex"), &[]),
+        kept((GENERIC, "deb_generic_content"), ("generic_contents", "genericcontent"), &[]),
+        derived((RELEASE, "deb_release"), ("releases", "release"), &RELEASE_NAMES, &[]),
+        derived(
+            (RELEASE_COMPONENT, "deb_release_component"),
+            ("release_components", "releasecomponent"),
+            &["distribution", "component", "plain_component"],
+            &[],
+        ),
+        derived(
+            (RELEASE_ARCHITECTURE, "deb_release_architecture"),
+            ("release_architectures", "releasearchitecture"),
+            &["distribution", "architecture"],
+            &[],
+        ),
+        derived(
+            (PACKAGE_RELEASE_COMPONENT, "deb_package_release_component"),
+            ("package_release_components", "packagereleasecomponent"),
+            &[],
+            &["package", "release_component"],
+        ),
+        derived(
+            (SOURCE_RELEASE_COMPONENT, "deb_source_release_component"),
+            ("source_release_components", "sourcepackagereleasecomponent"),
+            &[],
+            &["source_package", "release_component"],
+        ),
+    ]
 }

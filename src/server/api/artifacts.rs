@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use checkpoint_core::artifacts::ArtifactStore;
 use checkpoint_core::catalog::{ArtifactDetail, PendingUpload};
 use checkpoint_core::digest::{Digests, Sha256};
 use checkpoint_core::engine::Operation;
@@ -112,9 +113,8 @@ fn show(api: &Api, (digests, created): &ArtifactDetail) -> Value {
     let resource = Resource::Artifact(digests.sha256);
     let mut shown = stamp(api, &resource, (*created, *created));
     shown.extend(DIGESTS.map(|name| (name.to_owned(), Value::Null)));
-    let hex = digests.sha256.to_string();
     shown.extend(common::object(json!({
-        "file": format!("artifact/{}/{}", &hex[..2], &hex[2..]),
+        "file": ArtifactStore::key(&digests.sha256),
         "size": digests.size,
         "md5": digests.md5,
         "sha256": digests.sha256,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest as _, Multipart, Request};
 use checkpoint_core::Error;
 use checkpoint_core::artifacts::Staged;
 use checkpoint_core::engine::Engine;
@@ -73,10 +72,9 @@ async fn multipart(engine: &Engine, headers: &HeaderMap, body: Body) -> Result<F
     let wrong = |error: String| {
         Failure::detail(StatusCode::BAD_REQUEST, format!("Multipart form parse error - {error}"))
     };
-    let mut request = Request::new(body);
-    *request.headers_mut() = headers.clone();
-    let form = Multipart::from_request(request, &()).await;
-    let mut form = form.map_err(|error| wrong(error.to_string()))?;
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let boundary = multer::parse_boundary(kind).map_err(|error| wrong(error.to_string()))?;
+    let mut form = multer::Multipart::new(body.into_data_stream(), boundary);
     let (mut pairs, mut files) = (Vec::new(), BTreeMap::new());
     while let Some(field) = form.next_field().await.map_err(|error| wrong(error.to_string()))? {
         let name = field.name().unwrap_or_default().to_owned();
@@ -92,7 +90,7 @@ async fn multipart(engine: &Engine, headers: &HeaderMap, body: Body) -> Result<F
     Ok((collect(pairs), files))
 }
 
-async fn stage(engine: &Engine, mut field: axum::extract::multipart::Field<'_>) -> Result<Staged, Failure> {
+async fn stage(engine: &Engine, mut field: multer::Field<'_>) -> Result<Staged, Failure> {
     let mut writing = engine.store().staging().create()?;
     loop {
         let piece = field.chunk().await;

@@ -118,7 +118,7 @@ impl Endpoint {
     /// It answers with a task.
     pub(super) fn gives_task(self) -> Endpoint {
         let schema = json!({"type": "object", "required": ["task"],
-            "properties": {"task": {"type": "string", "format": "uri"}}});
+            "properties": {"task": {"type": "string", "format": "uri-reference"}}});
         self.gives(StatusCode::ACCEPTED, schema)
     }
 

@@ -8,6 +8,7 @@ mod address;
 mod artifacts;
 mod auth;
 mod body;
+mod checkpoints;
 mod common;
 mod content;
 mod copy;
@@ -48,6 +49,7 @@ pub(super) use address::ROOT;
 pub(super) use auth::Doorkeeper;
 use endpoint::{Answer, Call, Endpoint, Needs, Sends};
 use failure::Failure;
+use openapi::Paths;
 
 /// What a command does for whoever is told to sign in and cannot, since nobody may yet.
 const FIRST_USER: &str = "Nobody may sign in yet: `debpoint --data DIR user create NAME --role administrator \
@@ -61,6 +63,7 @@ pub(super) struct Api {
     /// `http://HOST` that clients use, if it is known.
     public_url: Option<String>,
     document: Value,
+    document_with_ids: Value,
     versions: Vec<(String, String)>,
 }
 
@@ -83,7 +86,8 @@ pub(super) fn router(engine: Engine, public_url: Option<String>) -> Router {
     versions.extend(addresses.plugins().map(|(name, rest)| (name.to_owned(), rest.version.to_owned())));
     let api = Arc::new(Api {
         doorkeeper: Doorkeeper::new(engine.clone()),
-        document: openapi::document(&endpoints, &versions),
+        document: openapi::document(&endpoints, &versions, Paths::Hrefs),
+        document_with_ids: openapi::document(&endpoints, &versions, Paths::Ids),
         engine,
         addresses,
         public_url,
@@ -128,6 +132,7 @@ fn endpoints(addresses: &Addresses) -> Vec<Endpoint> {
         all.extend(distributions::endpoints(plugin, rest));
         all.extend(content::endpoints(plugin, rest));
         all.extend(copy::endpoints(plugin));
+        all.extend(checkpoints::endpoints(plugin, rest));
     }
     all
 }

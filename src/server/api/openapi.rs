@@ -9,17 +9,26 @@ use super::schema::object_schema;
 /// The version of Pulp's core whose API this is like.
 pub(super) const CORE_VERSION: &str = "3.106.0";
 
+/// What stands for an entity in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paths {
+    /// Its whole href, as Pulp's client wants it.
+    Hrefs,
+    /// Its id, as everybody else wants it; Pulp's `?pk_path=1`.
+    Ids,
+}
+
 /// The document.
-pub(super) fn document(endpoints: &[Endpoint], versions: &[(String, String)]) -> Value {
+pub(super) fn document(endpoints: &[Endpoint], versions: &[(String, String)], paths_of: Paths) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     let mut schemas = Map::new();
     for endpoint in endpoints {
         let path = match &endpoint.href {
-            Some((parameter, suffix)) => format!("{{{parameter}}}{suffix}"),
-            None => format!("{}{}", super::address::ROOT, endpoint.path),
+            Some((parameter, suffix)) if paths_of == Paths::Hrefs => format!("{{{parameter}}}{suffix}"),
+            _ => format!("{}{}", super::address::ROOT, endpoint.path),
         };
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        item[endpoint.method.as_str().to_lowercase()] = operation(endpoint, &mut schemas);
+        item[endpoint.method.as_str().to_lowercase()] = operation(endpoint, &mut schemas, paths_of);
     }
     let versions: Map<String, Value> =
         versions.iter().map(|(name, version)| (name.clone(), json!(version))).collect();
@@ -40,10 +49,18 @@ pub(super) fn document(endpoints: &[Endpoint], versions: &[(String, String)]) ->
     })
 }
 
-fn operation(endpoint: &Endpoint, schemas: &mut Map<String, Value>) -> Value {
+fn operation(endpoint: &Endpoint, schemas: &mut Map<String, Value>, paths_of: Paths) -> Value {
     let mut parameters = Vec::new();
-    if let Some((name, _)) = &endpoint.href {
-        parameters.push(json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+    let in_path =
+        |name: &str, schema: Value| json!({"name": name, "in": "path", "required": true, "schema": schema});
+    match (&endpoint.href, paths_of) {
+        (Some((name, _)), Paths::Hrefs) => parameters.push(in_path(name, json!({"type": "string"}))),
+        _ => {
+            let all =
+                [("id", json!({"type": "string", "format": "uuid"})), ("number", json!({"type": "integer"}))];
+            let named = all.into_iter().filter(|(name, _)| endpoint.path.contains(&format!("{{{name}}}")));
+            parameters.extend(named.map(|(name, schema)| in_path(name, schema)));
+        }
     }
     if let Some(name) = endpoint.header {
         parameters

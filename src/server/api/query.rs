@@ -290,10 +290,8 @@ fn moment(text: &str) -> Option<chrono::NaiveDateTime> {
     let parsed = DateTime::parse_from_rfc3339(&text).map(|time| time.naive_utc()).ok();
     let parsed = parsed
         .or_else(|| NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), "%Y-%m-%dT%H:%M:%S%.f").ok());
-    let parsed =
-        parsed.or_else(|| NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), "%Y-%m-%dT%H:%M").ok());
-    let parsed = parsed.or_else(|| NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
-    parsed
+    parsed.or_else(|| NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), "%Y-%m-%dT%H:%M").ok());
+    parsed.or_else(|| NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))
 }
 
 /// `key`, `!key`, `key=value`, `key!=value`, `key~part`, with commas between them: all have to hold.

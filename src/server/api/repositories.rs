@@ -386,9 +386,10 @@ async fn sync(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
     let mut reservations = vec![exclusive(Resource::Repository(repository.plugin.clone(), repository.id))];
     reservations.extend(used.filter_map(|name| remotes.get(name)).cloned().map(shared));
     let mirror = call.body.get("mirror").and_then(Value::as_bool);
+    let skip_broken = call.body.get("skip_broken").and_then(Value::as_bool).unwrap_or(false);
     // Unless it is told, Pulp adds to what is there.
     let mirror = Some(mirror.unwrap_or(false));
-    let operation = Operation::Sync { repository: repository.name, remote, mirror };
+    let operation = Operation::Sync { repository: repository.name, remote, mirror, skip_broken };
     common::task(&api, &call, kind.sync_task, operation, reservations).await
 }
 
@@ -399,7 +400,8 @@ async fn modify(api: Arc<Api>, call: Call) -> Answer {
     let remove_all = call.body.get("remove_content_units").is_some_and(|units| *units == json!(["*"]));
     let remove = if remove_all { Vec::new() } else { common::content(&call, "remove_content_units")? };
     let found = api.engine.unit_details(&[add.clone(), remove.clone()].concat()).await?;
-    for id in add.iter().chain(&remove).filter(|id| !found.iter().any(|detail| detail.unit.id == **id)) {
+    let mut wanted = add.iter().chain(&remove);
+    if let Some(id) = wanted.find(|id| !found.iter().any(|detail| detail.unit.id == **id)) {
         return Err(Failure::field("add_content_units", format!("Could not find the content unit {id}.")));
     }
     let base = match call.body.get("base_version") {

@@ -190,6 +190,10 @@ pub(super) fn object_schema(fields: &[Field], write: bool, partial: bool) -> Val
         .iter()
         .map(|field| {
             let mut schema = field.schema.clone();
+            if field.format() == "uri" {
+                // An href has no host (RFC 3986 section 4.2).
+                schema["format"] = json!("uri-reference");
+            }
             if !write && field.access == Access::Read {
                 schema["readOnly"] = json!(true);
             }

@@ -14,6 +14,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, "status/", "status_read", "What runs here, and how it is.", status)
             .needs(Needs::Nothing),
         Endpoint::new(Method::GET, "docs/api.json", "docs_api_read", "This document.", document)
+            .takes(vec![("pk_path".to_owned(), json!({"type": "integer"}))])
             .needs(Needs::Nothing),
         Endpoint::new(Method::GET, "livez/", "livez_read", "Answers while the server does.", live)
             .needs(Needs::Nothing),
@@ -44,8 +45,11 @@ async fn status(api: Arc<Api>, call: Call) -> Answer {
     })))
 }
 
-async fn document(api: Arc<Api>, _: Call) -> Answer {
-    Ok(Reply::ok(api.document.clone()))
+async fn document(api: Arc<Api>, call: Call) -> Answer {
+    Ok(Reply::ok(match call.parameter("pk_path") {
+        Some(_) => api.document_with_ids.clone(),
+        None => api.document.clone(),
+    }))
 }
 
 async fn live(_: Arc<Api>, _: Call) -> Answer {

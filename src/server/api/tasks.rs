@@ -69,7 +69,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let entity = object_schema(&fields(), false, false);
     let state = text("state").required().one_of(&["canceled"]);
     let purge = vec![time("finished_before"), texts("states")];
-    let others = RESOURCES.map(common::hrefs_parameter);
+    let others = RESOURCES.map(|name| match name.ends_with("__in") {
+        true => common::hrefs_parameter(name),
+        false => common::href_parameter(name),
+    });
     let worker = object_schema(&worker_fields(), false, false);
     let flag = |name: &str| (name.to_owned(), json!({"type": "boolean"}));
     vec![

@@ -60,7 +60,7 @@ fn artifacts_are_uploaded_whole_and_in_chunks_and_once() {
     let small = pulp.debpoint.file("small", vec![2; 10 << 10]);
     let made = pulp.ok(&format!("artifact upload --file {small} --chunk-size 1000"));
     assert_eq!(made["size"], 10 << 10);
-    assert_eq!(pulp.ok("artifact list").as_array().unwrap().len(), 13, "two files and eleven chunks");
+    assert_eq!(pulp.ok("artifact list").as_array().unwrap().len(), 4, "two files and two different chunks");
     assert_eq!(pulp.ok("upload list"), json!([]));
     pulp.ok("orphan cleanup --protection-time 0");
     assert_eq!(pulp.ok("artifact list"), json!([]));
@@ -117,5 +117,6 @@ fn tasks_are_listed_canceled_and_purged() {
     pulp.ok("task purge --finished-before 2001-01-01");
     pulp.ok("task purge --finished-before 2101-01-01 --state completed");
     assert!(!pulp.run(&format!("task show --href {href}")).status.success());
-    assert!(pulp.refused("task purge --finished-before 2101-01-01 --state running").contains("states"));
+    let running = json!({"finished_before": "2101-01-01", "states": ["running"]});
+    assert_eq!(pulp.call("POST", "/pulp/api/v3/tasks/purge/", &running).0, 400);
 }

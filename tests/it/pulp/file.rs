@@ -4,7 +4,7 @@ use checkpoint_core::digest::Digests;
 use checkpoint_testkit::upstream::Upstream;
 
 use super::{Pulp, names, string};
-use crate::support::after;
+use crate::support::{after, text};
 
 /// An upstream of three files of 1024 bytes; gives the URL of the manifest.
 fn upstream() -> (Upstream, String) {
@@ -49,7 +49,7 @@ fn checkpoints_are_made_listed_and_served() {
     assert!(listing.contains(&format!("Index of /pulp/content/checkpoint/files/{}/", both[1])), "{listing}");
     assert_eq!(
         dates_of_files(&listing),
-        ["1.iso 1.0 kB", "2.iso 1.0 kB", "3.iso 1.0 kB", "PULP_MANIFEST 219 Bytes"]
+        ["1.iso 1.0 kB", "2.iso 1.0 kB", "3.iso 1.0 kB", "PULP_MANIFEST 228 Bytes"]
     );
     let between = after(&both[1], -1);
     let answer = pulp.server.get(&format!("checkpoint/files/{between}/"));
@@ -143,9 +143,9 @@ fn content_is_uploaded_added_and_removed() {
     let version = string(&two["pulp_href"]);
     let added = pulp.ok(&format!("file content list --repository-version {version}"));
     assert_eq!(added.as_array().unwrap().len(), 2);
+    let sha256 = string(&second["sha256"]);
     pulp.ok(&format!(
-        "file repository content remove --repository files --href {}",
-        string(&second["pulp_href"])
+        "file repository content remove --repository files --sha256 {sha256} --relative-path large.txt"
     ));
     let (_, removed) = pulp.call(
         "GET",
@@ -231,11 +231,12 @@ fn repositories_are_changed_labeled_and_found_by_href_prn_and_name() {
         assert_eq!(found.as_array().unwrap().len(), count, "{select}");
     }
     pulp.ok("file repository label unset --repository files --key other");
-    assert_eq!(pulp.ok("file repository label show --repository files --key stage"), "test");
+    let stage = pulp.run("file repository label show --repository files --key stage");
+    assert_eq!(text(&stage.stdout).trim(), "test");
     pulp.ok("file repository create --name more");
     let ordered = pulp.ok("repository list --ordering -name --field name");
     assert_eq!(ordered, serde_json::json!([{"name": "more"}, {"name": "files"}]));
-    let some = pulp.ok("repository list --name-startswith fi --exclude-field prn");
+    let some = pulp.ok("file repository list --name-startswith fi --exclude-field prn");
     assert!(some[0]["prn"].is_null() && some[0]["name"] == "files");
     pulp.ok("file repository destroy --repository files");
     assert!(pulp.refused("file repository show --repository files").contains("Could not find"));

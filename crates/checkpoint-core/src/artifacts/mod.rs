@@ -75,6 +75,11 @@ impl ArtifactStore {
         &self.staging
     }
 
+    /// The name of an artifact in the store.
+    pub fn key(sha256: &Sha256) -> String {
+        key::of(sha256)
+    }
+
     /// The file behind an artifact, where the store is a directory.
     pub fn local_path(&self, sha256: &Sha256) -> Option<PathBuf> {
         self.root.as_ref().map(|root| root.join(key::of(sha256)))

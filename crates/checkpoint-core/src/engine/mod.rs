@@ -54,6 +54,7 @@ pub use publish::PublishRequest;
 pub use remotes::RemoteChange;
 pub use repositories::{ContentEntry, RepositoryChange};
 pub use resolve::{Entry, Freshness, Page, Resolution, Resolver, ServedFile};
+pub use retention::Retention;
 pub use sync::{SyncRequest, Synced};
 pub use tasks::{Purge, TaskRequest, alone};
 pub use verify::Verified;

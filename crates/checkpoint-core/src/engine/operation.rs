@@ -18,7 +18,7 @@ use crate::task::Resource;
 
 /// An operation of the engine that runs as a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "operation")]
+#[serde(rename_all = "snake_case", tag = "operation", content = "of")]
 pub enum Operation {
     /// [`Engine::sync`].
     Sync {
@@ -28,6 +28,8 @@ pub enum Operation {
         remote: Option<Name>,
         /// Whether what the remote does not have goes; none means what the plugin thinks best.
         mirror: Option<bool>,
+        /// Whether files that cannot be had are left out.
+        skip_broken: bool,
     },
     /// [`Engine::publish`].
     Publish {
@@ -206,10 +208,10 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Vec<Resource>> {
         match operation {
-            Operation::Sync { repository, remote, mirror } => {
+            Operation::Sync { repository, remote, mirror, skip_broken } => {
                 let mode = mirror.map(|mirror| if mirror { SyncMode::Mirror } else { SyncMode::Additive });
                 let before = self.repository(&repository).await?.latest_version;
-                let request = SyncRequest { remote, mode, ..SyncRequest::default() };
+                let request = SyncRequest { remote, mode, skip_broken, ..SyncRequest::default() };
                 self.sync(&repository, request, progress).await?;
                 self.new_version(&repository, before, progress).await
             }

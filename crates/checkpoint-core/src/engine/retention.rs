@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::Engine;
 use crate::catalog::Transaction;
 use crate::error::{Error, Result};
 use crate::model::{Distribution, Id, Repository};
 use crate::name::Name;
+use crate::time::Timestamp;
 
 /// The sentence that refuses to delete what is served; Pulp's.
 const IN_USE: &str = "The repository version cannot be deleted because it (or its publications) are currently being \
@@ -81,6 +84,30 @@ impl Engine {
         transaction.commit().await
     }
 
+    /// What retention would do with these settings; nothing is changed.
+    pub async fn plan_retention(
+        &self,
+        name: &Name,
+        versions: Option<u32>,
+        checkpoints: Option<u32>,
+    ) -> Result<Retention> {
+        let mut plan = Retention::default();
+        if let Some(keep) = checkpoints {
+            let all = self.checkpoints(name).await?;
+            let going = all.len().saturating_sub(keep as usize);
+            plan.checkpoints = all[..going].iter().map(|checkpoint| checkpoint.time).collect();
+        }
+        if let Some(keep) = versions {
+            // The transaction is dropped.
+            let mut transaction = self.catalog.begin().await?;
+            let distributions = transaction.lock_distributions().await?;
+            let repository = lock(&mut transaction, name).await?;
+            let protected = protected(&mut transaction, &repository, &distributions).await?;
+            plan.versions = surplus(&transaction.version_numbers(repository.id).await?, &protected, keep);
+        }
+        Ok(plan)
+    }
+
     /// Makes what a repository keeps agree with its settings.
     pub async fn apply_retention(&self, name: &Name) -> Result<()> {
         let mut transaction = self.catalog.begin().await?;
@@ -97,6 +124,15 @@ async fn lock(transaction: &mut Transaction, name: &Name) -> Result<Repository> 
     transaction.repository(name).await
 }
 
+/// What retention deletes and unmarks.
+#[derive(Debug, Default, Serialize)]
+pub struct Retention {
+    /// The versions that go, with their publications.
+    pub versions: BTreeSet<i64>,
+    /// The checkpoints that become ordinary publications, by their times.
+    pub checkpoints: Vec<Timestamp>,
+}
+
 /// Deletes the versions of a repository that are neither among the newest to keep nor in use.
 pub(super) async fn keep_versions(transaction: &mut Transaction, name: &Name) -> Result<()> {
     let Some(keep) = transaction.repository(name).await?.settings.retain_repo_versions else {
@@ -105,14 +141,18 @@ pub(super) async fn keep_versions(transaction: &mut Transaction, name: &Name) ->
     let distributions = transaction.lock_distributions().await?;
     let repository = lock(transaction, name).await?;
     let protected = protected(transaction, &repository, &distributions).await?;
-    let numbers = transaction.version_numbers(repository.id).await?;
-    let unprotected = numbers.iter().rev().filter(|number| !protected.contains(number));
-    let going: BTreeSet<i64> = unprotected.skip(keep as usize).copied().collect();
+    let going = surplus(&transaction.version_numbers(repository.id).await?, &protected, keep);
     if !going.is_empty() {
         tracing::info!(repository = %name, versions = ?going, "retention deletes versions");
         transaction.delete_versions(repository.id, &going).await?;
     }
     Ok(())
+}
+
+/// All versions that may go but the newest to keep.
+fn surplus(numbers: &BTreeSet<i64>, protected: &BTreeSet<i64>, keep: u32) -> BTreeSet<i64> {
+    let unprotected = numbers.iter().rev().filter(|number| !protected.contains(number));
+    unprotected.skip(keep as usize).copied().collect()
 }
 
 /// Makes all checkpoints of a repository but the newest to keep ordinary publications.

@@ -2,6 +2,7 @@
 
 mod indices;
 mod release;
+mod simple;
 mod verbatim;
 
 use std::sync::Arc;
@@ -46,6 +47,19 @@ fn apt(job: PublishJob<'_>, options: &RepositoryOptions) -> Result<Seal> {
     let mut releases: Vec<(String, Release)> =
         suites.iter().map(|(name, suite)| (name.clone(), release::release(name, suite, &fields))).collect();
     indices::write(job.contents, &suites, &mut releases, job.writer)?;
+    if options::parse::<PublicationOptions>(job.options)?.simple {
+        if suites.contains_key(simple::SUITE) {
+            return Err(Error::Conflict(format!("the repository has a suite '{}' already", simple::SUITE)));
+        }
+        let simple = simple::Simple::new(job.contents);
+        let suites = place::suites(&simple, &RepositoryOptions::default())?;
+        let mut own: Vec<(String, Release)> = suites
+            .iter()
+            .map(|(name, suite)| (name.clone(), release::release(name, suite, &fields)))
+            .collect();
+        indices::write(&simple, &suites, &mut own, job.writer)?;
+        releases.extend(own);
+    }
     let directory = |(suite, release): (String, Release)| (place::path_in(&suite, ""), release);
     let releases: Vec<(String, Release)> = releases.into_iter().map(directory).collect();
     let signer = job.signer;
