@@ -159,6 +159,9 @@ impl ContentServer {
         set(&mut answer, header::LAST_MODIFIED, &modified);
         set(&mut answer, header::CACHE_CONTROL, cache_control(file.freshness));
         set(&mut answer, header::ACCEPT_RANGES, "bytes");
+        if let Some(time) = file.checkpoint {
+            set(&mut answer, HeaderName::from_static("x-checkpoint"), &time.to_string());
+        }
         describe_bytes(&mut answer, path, file.size, range);
         answer
     }

@@ -160,6 +160,8 @@ pub struct Distribution {
     pub version: Option<i64>,
     /// Whether it serves the repository's checkpoints, each under its time.
     pub checkpoint: bool,
+    /// Whether a time that is not exactly a checkpoint's is answered with the one before, rather than redirected to it.
+    pub direct: bool,
     /// Whether lists of distributions leave it out.
     pub hidden: bool,
     /// Who may read it; `None` means everybody.
@@ -183,6 +185,7 @@ impl Distribution {
             publication: None,
             version: None,
             checkpoint: false,
+            direct: false,
             hidden: false,
             guard: None,
             created: now,

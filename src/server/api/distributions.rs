@@ -36,6 +36,7 @@ fn fields() -> Vec<Field> {
         text("content_guard_prn").nullable().read_only(),
         schema::time("no_content_change_since").nullable().read_only(),
         boolean("hidden"),
+        boolean("direct"),
         labels(),
         href("repository").nullable(),
         href("repository_version").nullable(),
@@ -135,6 +136,7 @@ async fn show(api: &Api, call: &Call, one: &Distribution, labels: &Labels) -> Re
         "content_guard_prn": guard.as_ref().map(|(_, prn)| prn),
         "no_content_change_since": Value::Null,
         "hidden": one.hidden,
+        "direct": one.direct,
         "pulp_labels": labels.of(&resource),
         "repository": href(whole.map(|r| Resource::Repository(r.plugin.clone(), r.id))),
         "repository_version": href(version),
@@ -179,6 +181,7 @@ async fn state(api: &Api, call: &Call, mut current: DistributionState) -> Result
         current.labels = labels;
     }
     current.hidden = body.get("hidden").and_then(Value::as_bool).unwrap_or(current.hidden);
+    current.direct = body.get("direct").and_then(Value::as_bool).unwrap_or(current.direct);
     current.checkpoint = body.get("checkpoint").and_then(Value::as_bool).unwrap_or(current.checkpoint);
     if let Some(guard) = body.get("content_guard") {
         current.guard = guard_named(api, guard).await?;
@@ -288,6 +291,7 @@ async fn create(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
         version: None,
         checkpoint: false,
         hidden: false,
+        direct: false,
         guard: None,
         labels: Default::default(),
     };
@@ -314,12 +318,14 @@ async fn change(api: &Api, call: &Call, keep: bool) -> Answer {
         version: one.version,
         checkpoint: one.checkpoint,
         hidden: one.hidden,
+        direct: one.direct,
         guard: one.guard,
         labels,
     };
     if !keep {
         (current.repository, current.publication, current.version) = (None, None, None);
         (current.checkpoint, current.hidden, current.guard) = (false, false, None);
+        current.direct = false;
     }
     let changed = state(api, call, current).await?;
     let operation = Operation::UpdateDistribution(changed);

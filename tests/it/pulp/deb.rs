@@ -99,7 +99,8 @@ fn a_sync_finds_what_pulp_finds() {
         ("release", 1),
         // Release, InRelease, Release.gpg and the key: Pulp has all of them as one.
         ("release_file", 4),
-        ("generic_content", 0),
+        // The Release of each index.
+        ("generic_content", 6),
         ("installer_package", 0),
     ] {
         assert_eq!(count(kind), expected, "{kind}");

@@ -62,6 +62,16 @@ fn checkpoints_are_made_listed_and_served() {
     }
     assert_eq!(pulp.server.get(&format!("checkpoint/files/{}/1.iso", both[0])).status, 404, "nothing leaks");
     assert_eq!(pulp.server.get("live/1.iso").body.len(), 1024);
+    let distribution = pulp.ok("file distribution show --distribution dated");
+    let asked = pulp.call("PATCH", &string(&distribution["pulp_href"]), &serde_json::json!({"direct": true}));
+    assert_eq!(pulp.done(&asked)["state"], "completed");
+    let later = after(&both[1], 1);
+    while crate::support::now() < later {
+        std::thread::yield_now();
+    }
+    let answer = pulp.server.get(&format!("checkpoint/files/{later}/1.iso"));
+    assert_eq!((answer.status, answer.body.len()), (200, 1024));
+    assert_eq!(answer.header("x-checkpoint"), Some(both[1].as_str()));
 }
 
 /// Names and sizes of a directory page.

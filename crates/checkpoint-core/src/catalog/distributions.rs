@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::{Distribution, Id};
 
 const SELECT: &str = "SELECT d.id, d.name, d.plugin, d.base_path, r.name, d.publication, d.version, d.checkpoint, \
-     d.hidden, d.guard, d.created, d.updated \
+     d.hidden, d.guard, d.created, d.updated, d.direct \
      FROM distribution d LEFT JOIN repository r ON r.id = d.repository ORDER BY d.name";
 
 impl Catalog {
@@ -35,6 +35,7 @@ fn distribution(row: &AnyRow) -> sqlx::Result<Distribution> {
         guard: row.try_get(9)?,
         created: row.time(10)?,
         updated: row.time(11)?,
+        direct: row.flag(12)?,
     })
 }
 
@@ -51,21 +52,22 @@ impl Transaction {
     /// checked under [`Self::lock_distributions`].
     pub async fn create_distribution(&mut self, new: &Distribution, repository: Option<Id>) -> Result<()> {
         let sql = "INSERT INTO distribution (name, plugin, base_path, repository, publication, version, checkpoint, \
-             hidden, guard, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
+             hidden, guard, created, updated, direct) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)";
         let query = sqlx::query(sql).bind(new.name.to_string()).bind(new.plugin.clone());
         let query = query.bind(new.base_path.to_string()).bind(repository).bind(new.publication);
         let query = query.bind(new.version).bind(i64::from(new.checkpoint)).bind(i64::from(new.hidden));
-        let query = query.bind(new.guard).bind(new.created.unix());
+        let query = query.bind(new.guard).bind(new.created.unix()).bind(i64::from(new.direct));
         query.execute(self.connection()).await.map(drop).map_err(Error::db("create a distribution"))
     }
 
     /// Replaces all of a distribution but its name and its plugin.
     pub async fn update_distribution(&mut self, new: &Distribution, repository: Option<Id>) -> Result<()> {
         let sql = "UPDATE distribution SET base_path = $1, repository = $2, publication = $3, version = $4, \
-             checkpoint = $5, hidden = $6, guard = $7, updated = $8 WHERE id = $9";
+             checkpoint = $5, hidden = $6, guard = $7, updated = $8, direct = $9 WHERE id = $10";
         let query = sqlx::query(sql).bind(new.base_path.to_string()).bind(repository).bind(new.publication);
         let query = query.bind(new.version).bind(i64::from(new.checkpoint)).bind(i64::from(new.hidden));
-        let query = query.bind(new.guard).bind(new.updated.unix()).bind(new.id);
+        let query = query.bind(new.guard).bind(new.updated.unix());
+        let query = query.bind(i64::from(new.direct)).bind(new.id);
         query.execute(self.connection()).await.map(drop).map_err(Error::db("update a distribution"))
     }
 

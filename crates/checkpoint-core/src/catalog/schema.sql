@@ -149,6 +149,8 @@ CREATE TABLE distribution (
     publication BIGINT REFERENCES publication (id),
     version BIGINT,
     checkpoint BIGINT NOT NULL,
+    -- Whether a time between two checkpoints is answered, rather than redirected.
+    direct BIGINT NOT NULL,
     hidden BIGINT NOT NULL,
     guard BIGINT,
     created BIGINT NOT NULL,

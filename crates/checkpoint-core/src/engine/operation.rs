@@ -176,6 +176,8 @@ pub struct DistributionState {
     /// As in [`Distribution`].
     pub hidden: bool,
     /// As in [`Distribution`].
+    pub direct: bool,
+    /// As in [`Distribution`].
     pub guard: Option<Id>,
     /// What users wrote on it.
     pub labels: BTreeMap<String, String>,
@@ -189,6 +191,7 @@ impl DistributionState {
         distribution.version = self.version;
         distribution.checkpoint = self.checkpoint;
         distribution.hidden = self.hidden;
+        distribution.direct = self.direct;
         distribution.guard = self.guard;
     }
 }

@@ -44,6 +44,8 @@ pub struct ServedFile {
     pub held: bool,
     /// How long the answer holds.
     pub freshness: Freshness,
+    /// The time of the checkpoint that it is of, if it was asked for under a date.
+    pub checkpoint: Option<Timestamp>,
 }
 
 /// How long an answer holds.
@@ -242,6 +244,17 @@ impl Resolver {
             (Some(exact), Some(inside)) if exact.time == time => {
                 self.resolve_in(&Place { served, publication: &exact, live: None }, inside).await
             }
+            (Some(newest), Some(inside)) if distribution.direct => {
+                let found =
+                    self.resolve_in(&Place { served, publication: &newest, live: None }, inside).await?;
+                // Retention may remove the checkpoint, and with it this answer.
+                Ok(match found {
+                    Resolution::File(file) => {
+                        Resolution::File(ServedFile { freshness: Freshness::Changing, ..file })
+                    }
+                    found => found,
+                })
+            }
             (Some(newest), inside) => {
                 let inside = inside.unwrap_or_default();
                 Ok(Resolution::Moved(format!("{}/{}/{inside}", distribution.base_path, newest.time)))
@@ -304,6 +317,7 @@ impl Resolver {
             modified: found.modified,
             held: found.held,
             freshness: freshness(&found),
+            checkpoint: place.live.is_none().then_some(place.publication.time),
         }))
     }
 
