@@ -7,6 +7,7 @@ mod support;
 mod apt;
 mod architecture;
 mod cli;
+mod clients;
 mod content_server;
 mod dated;
 mod demo;

@@ -9,6 +9,7 @@ pub mod debs;
 pub mod clock;
 pub mod http;
 pub mod upstream;
+pub mod recorder;
 pub mod archive;
 pub mod fake;
 pub mod engine;

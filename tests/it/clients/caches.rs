@@ -1,0 +1,82 @@
+//! apt by itself, and with a cache in between.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Child;
+
+use checkpoint_core::digest::Sha256;
+use checkpoint_testkit::{program, recorder};
+use tempfile::TempDir;
+
+use super::{Mirror, PACKAGES_AND_SOURCES, client, files_below};
+use crate::support::apt::Apt;
+
+fn apt(url: &str, suite: &str, keyring: &Path) -> Vec<Sha256> {
+    apt_through("DIRECT", url, suite, keyring)
+}
+
+fn apt_through(proxy: &str, url: &str, suite: &str, keyring: &Path) -> Vec<Sha256> {
+    let sources = format!(
+        "Types: deb deb-src\nURIs: {url}\nSuites: {suite}\nComponents: main contrib\nSigned-By: {}\n",
+        keyring.display()
+    );
+    let (apt, proxy) = (Apt::new(&sources), format!("Acquire::http::Proxy={proxy}"));
+    let get = |args: &[&str]| apt.run("apt-get", &[&["-q", "-y", "-o", &proxy], args].concat()).clean();
+    get(&["update"]);
+    get(&["install", "--download-only", "apt", "lib", "tool", "data", "usr-is-merged"]);
+    get(&["source", "--download-only", "tool"]);
+    files_below(&apt.path(""))
+}
+
+#[test]
+fn apt_gets_packages_and_sources_of_a_date() {
+    if program("apt-get") {
+        Mirror::new().serves(PACKAGES_AND_SOURCES, &[], apt);
+    }
+}
+
+/// A running apt-cacher-ng with directories of its own. Dropping it ends it.
+struct Cacher {
+    address: String,
+    child: Child,
+    _home: TempDir,
+}
+
+impl Cacher {
+    fn start() -> Cacher {
+        let home = tempfile::tempdir().unwrap();
+        let port = recorder::listen().local_addr().unwrap().port();
+        let directory = home.path().display();
+        std::fs::create_dir(home.path().join("conf")).unwrap();
+        let configuration = format!(
+            "CacheDir: {directory}/cache\nLogDir: {directory}/log\nSocketPath: {directory}/socket\n\
+             BindAddress: 127.0.0.1\nPort: {port}\nForeGround: 1\nAllowUserPorts: 0\n"
+        );
+        std::fs::write(home.path().join("conf/acng.conf"), configuration).unwrap();
+        let mut cacher = client("apt-cacher-ng", home.path());
+        let child = cacher.arg("-c").arg(home.path().join("conf")).spawn().unwrap();
+        let mut cacher = Cacher { address: format!("127.0.0.1:{port}"), child, _home: home };
+        while TcpStream::connect(&cacher.address).is_err() {
+            assert_eq!(cacher.child.try_wait().unwrap(), None, "apt-cacher-ng has ended");
+            std::thread::yield_now();
+        }
+        cacher
+    }
+}
+
+impl Drop for Cacher {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn apt_gets_a_date_through_apt_cacher_ng() {
+    if program("apt-cacher-ng") && program("apt-get") {
+        let cacher = Cacher::start();
+        let proxy = format!("http://{}", cacher.address);
+        let apt = |url: &str, suite: &str, keyring: &Path| apt_through(&proxy, url, suite, keyring);
+        Mirror::new().serves(PACKAGES_AND_SOURCES, &[], apt);
+    }
+}
