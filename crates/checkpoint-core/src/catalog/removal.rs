@@ -131,6 +131,7 @@ impl Transaction {
             "DELETE FROM version_unit WHERE repository = $1",
             "DELETE FROM repository_version WHERE repository = $1",
             "DELETE FROM sync_state WHERE repository = $1",
+            "DELETE FROM remote_place WHERE repository = $1",
             "DELETE FROM repository_remote WHERE repository = $1",
             "DELETE FROM repository WHERE id = $1",
         ] {
