@@ -87,12 +87,30 @@ impl Mirror {
     /// for amd64 that end so, and nothing else. `client` is given a URL, the suite and the keyring; `probes` are
     /// what it tries beside Release, whether that lists it or not.
     fn serves(&self, endings: &[&str], probes: &[&str], client: impl Fn(&str, &str, &Path) -> Vec<Sha256>) {
+        self.serves_at("dated", endings, probes, client);
+    }
+
+    /// As [`Mirror::serves`], where times in between are answered at once rather than redirected.
+    fn serves_directly(&self, endings: &[&str], client: impl Fn(&str, &str, &Path) -> Vec<Sha256>) {
+        let create =
+            ["distribution", "create", "direct", "--base-path", "mirror/direct", "--repository", "mirror"];
+        self.debpoint.ok(&[&create[..], &["--checkpoint", "--direct"]].concat());
+        self.serves_at("direct", endings, &[], client);
+    }
+
+    fn serves_at(
+        &self,
+        base: &str,
+        endings: &[&str],
+        probes: &[&str],
+        client: impl Fn(&str, &str, &Path) -> Vec<Sha256>,
+    ) {
         let keyring = self.keyring();
         let [(first, old), (second, new)] = &self.dates;
         let between = after(first, 1);
         for (asked, answered, files) in [(second, second, new), (&between, first, old)] {
             self.recorder.take();
-            let url = format!("{}/pulp/content/mirror/dated/{asked}", self.recorder.url);
+            let url = format!("{}/pulp/content/mirror/{base}/{asked}", self.recorder.url);
             let got = client(&url, "bookworm", &keyring);
             let requests = self.recorder.take();
             let name = |sha256| files.get(sha256).map_or("something else", String::as_str);
@@ -100,14 +118,14 @@ impl Mirror {
             let is_wanted = |name: &&str| endings.iter().any(|ending| name.ends_with(ending));
             let wanted = files.values().map(String::as_str).filter(is_wanted).collect();
             assert_eq!(got, wanted);
-            self.found_every_file(&requests, [asked, answered], probes);
+            let answered = if base == "direct" { asked } else { answered };
+            let root = |date: &str| format!("/pulp/content/mirror/{base}/{date}/");
+            self.found_every_file(&requests, [root(asked), root(answered)], probes);
         }
     }
 
     /// Whatever was asked for at a date was answered, by way of the date that is meant, but for what is not there.
-    fn found_every_file(&self, requests: &[Recorded], [asked, answered]: [&str; 2], probes: &[&str]) {
-        let root = |date: &str| format!("/pulp/content/mirror/dated/{date}/");
-        let (asked, answered) = (root(asked), root(answered));
+    fn found_every_file(&self, requests: &[Recorded], [asked, answered]: [String; 2], probes: &[&str]) {
         let listed = self.listed(&answered);
         assert!(requests.iter().any(|request| request.path.ends_with("Release")), "{requests:?}");
         for request in requests {
@@ -126,13 +144,22 @@ impl Mirror {
         }
     }
 
-    /// What Release lists, and where that is by its hash.
+    /// What Release lists, and where that is by its hash. It lists plain forms of upstream's files, too, of which upstream
+    /// has compressed ones only.
     fn listed(&self, root: &str) -> BTreeSet<String> {
         let release =
             checkpoint_testkit::http::get(&format!("{}{root}dists/bookworm/Release", self.recorder.url));
         let release = Release::parse(&release.body).unwrap();
         let mut listed = BTreeSet::new();
+        let forms: Vec<String> = release.files.iter().map(|file| file.path.clone()).collect();
+        let only_compressed = |path: &str| {
+            let ours = ["Packages", "Sources", "Release"].iter().any(|name| path.ends_with(name));
+            !ours && ["gz", "xz"].iter().any(|form| forms.contains(&format!("{path}.{form}")))
+        };
         for file in release.files {
+            if only_compressed(&file.path) {
+                continue;
+            }
             let directory = file.path.rsplit_once('/').map_or("", |(directory, _)| directory);
             let sha256 = Sha256::from(file.sha256.unwrap());
             listed.insert(format!("dists/bookworm/{directory}/by-hash/SHA256/{sha256}"));
@@ -157,6 +184,10 @@ fn files_below(directory: &Path) -> Vec<Sha256> {
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
+        // Icons come as a tarball, too.
+        if name == "dep11" {
+            continue;
+        }
         if entry.file_type().unwrap().is_dir() {
             found.extend(files_below(&entry.path()));
         } else if [".deb", ".udeb", ".dsc", ".tar.gz"].iter().any(|ending| name.ends_with(ending)) {

@@ -15,6 +15,8 @@ pub struct DistributionChange {
     pub repository: Option<Name>,
     /// Whether it serves checkpoints.
     pub checkpoint: Option<bool>,
+    /// As in [`Distribution`].
+    pub direct: Option<bool>,
 }
 
 impl Engine {
@@ -56,6 +58,7 @@ impl Engine {
                 (distribution.publication, distribution.version) = (None, None);
             }
             distribution.checkpoint = change.checkpoint.unwrap_or(distribution.checkpoint);
+            distribution.direct = change.direct.unwrap_or(distribution.direct);
         })
         .await
     }
