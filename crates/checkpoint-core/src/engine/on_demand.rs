@@ -145,7 +145,7 @@ async fn transfer(engine: &Engine, sources: &[Source], state: &watch::Sender<Sta
             fetcher.fetch_observed(&artifact.url, expected(artifact), Some(&Broadcast(state))).await;
         match fetched {
             // Who reads along has the file open.
-            Ok(staged) if fetcher.settings().policy == Policy::Streamed => return Ok(drop(staged)),
+            Ok(_) if fetcher.settings().policy == Policy::Streamed => return Ok(()),
             Ok(staged) => return engine.keep(staged).await,
             Err(error) => last = error,
         }

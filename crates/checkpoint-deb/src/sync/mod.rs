@@ -56,7 +56,7 @@ struct Changed {
 enum Look {
     /// Its places are as they were.
     Unchanged(Vec<String>),
-    Changed(Changed),
+    Changed(Box<Changed>),
 }
 
 impl Look {
@@ -102,7 +102,7 @@ fn give(job: &mut SyncJob<'_>, suite: &SuiteName, look: Look) -> Result<()> {
             places.iter().for_each(|place| job.sink.leave(place));
             return Ok(());
         }
-        Look::Changed(changed) => changed,
+        Look::Changed(changed) => *changed,
     };
     let base = Arc::from(job.url.trim_end_matches('/'));
     units.into_iter().for_each(|unit| job.sink.add(unit, &base));
@@ -156,7 +156,7 @@ async fn look_at(
         }
         before = Some(upstream.known.sha256);
         match (Reader { job, options, suite, state: &state }).read(upstream).await {
-            Ok(changed) => return Ok(Look::Changed(changed)),
+            Ok(changed) => return Ok(Look::Changed(Box::new(changed))),
             Err(error) => {
                 last_error = Some(error);
                 state.release.validators = Default::default();

@@ -67,7 +67,7 @@ impl Upstream {
             let signature = job.fetcher.fetch(&format!("{url}.gpg"), expected).await;
             match (plain, signature) {
                 (Ok(plain), Ok(signature)) => {
-                    let text = plain.as_ref().map_or_else(|| Ok(self.text.clone()), |plain| read(plain))?;
+                    let text = plain.as_ref().map_or_else(|| Ok(self.text.clone()), read)?;
                     if text.trim_ascii_end() != self.text.trim_ascii_end() {
                         return Err(Error::fetch(&url, "it is of another state than InRelease"));
                     }

@@ -76,7 +76,7 @@ impl Pattern {
     /// What judges one package at a time, or `None` if the pattern has a term that looks at others too
     /// (`?newest`, `?with-dependencies`, `?with-recommends`) and needs [`select`](Pattern::select).
     pub fn predicate(&self) -> Option<impl Fn(&Stanza<'_>) -> bool + '_> {
-        (!self.root.needs_all()).then(|| |stanza: &Stanza<'_>| self.root.judge(stanza) == Some(true))
+        (!self.root.needs_all()).then_some(|stanza: &Stanza<'_>| self.root.judge(stanza) == Some(true))
     }
 
     /// Chooses among packages.
