@@ -32,6 +32,14 @@ pub enum Error {
         /// The rule it breaks, as the rest of the sentence.
         why: &'static str,
     },
+    /// A relation between packages breaks the grammar of Debian Policy 7.1.
+    #[error("relation {text:?} {why}")]
+    Relation {
+        /// The relation, cut to a length fit for a log.
+        text: String,
+        /// What is wrong with it, as the rest of the sentence.
+        why: &'static str,
+    },
     /// A date is not in the form of RFC 1123, or not in a year from 0 to 9999.
     #[error("date {text:?} {why}")]
     Date {
@@ -125,6 +133,7 @@ impl Error {
         match self {
             Error::Version { .. } | Error::Date { .. } | Error::Line { .. } => ErrorKind::Syntax,
             Error::File { .. } | Error::Deb(_) => ErrorKind::Syntax,
+            Error::Relation { .. } => ErrorKind::Syntax,
             Error::Name { .. } | Error::Field { .. } => ErrorKind::Invalid,
             Error::Truncated { .. } | Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Limit { .. } => ErrorKind::Limit,
@@ -139,6 +148,10 @@ impl Error {
 
     pub(crate) fn field(field: &str, why: impl Into<String>) -> Error {
         Error::Field { field: clip(field), why: why.into() }
+    }
+
+    pub(crate) fn relation(text: &str, why: &'static str) -> Error {
+        Error::Relation { text: clip(text), why }
     }
 
     pub(crate) fn limit(what: impl Into<String>, limit: u64) -> Error {

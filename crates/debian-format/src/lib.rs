@@ -27,7 +27,11 @@ pub mod error;
 
 pub mod name;
 
+pub mod architecture;
+
 pub mod version;
+
+pub mod dependency;
 
 pub mod deb822;
 
