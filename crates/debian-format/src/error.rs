@@ -40,6 +40,14 @@ pub enum Error {
         /// What is wrong with it, as the rest of the sentence.
         why: &'static str,
     },
+    /// A pattern that chooses packages breaks its grammar.
+    #[error("pattern, character {at}: {why}")]
+    Pattern {
+        /// The number of the character where it goes wrong, counted from 1.
+        at: usize,
+        /// What is wrong there.
+        why: String,
+    },
     /// A date is not in the form of RFC 1123, or not in a year from 0 to 9999.
     #[error("date {text:?} {why}")]
     Date {
@@ -133,7 +141,7 @@ impl Error {
         match self {
             Error::Version { .. } | Error::Date { .. } | Error::Line { .. } => ErrorKind::Syntax,
             Error::File { .. } | Error::Deb(_) => ErrorKind::Syntax,
-            Error::Relation { .. } => ErrorKind::Syntax,
+            Error::Relation { .. } | Error::Pattern { .. } => ErrorKind::Syntax,
             Error::Name { .. } | Error::Field { .. } => ErrorKind::Invalid,
             Error::Truncated { .. } | Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Limit { .. } => ErrorKind::Limit,

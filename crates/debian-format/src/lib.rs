@@ -45,6 +45,8 @@ pub mod archive;
 
 pub mod release;
 
+pub mod pattern;
+
 pub use error::{Error, ErrorKind, Result};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What several tests share.
 
+use std::fs;
 use std::process::Command;
 
 use proptest::prelude::*;
@@ -37,6 +38,49 @@ pub(crate) fn real_indices() -> Option<Vec<Vec<u8>>> {
         skip("index of apt");
     }
     Some(indices).filter(|indices| !indices.is_empty())
+}
+
+/// An installation of apt in a directory of its own, which knows one archive and has no package installed.
+pub(crate) struct Apt {
+    root: tempfile::TempDir,
+}
+
+impl Apt {
+    /// Makes it, with this index as that of the archive.
+    pub(crate) fn new(index: &[u8]) -> Apt {
+        let apt = Apt { root: tempfile::tempdir().unwrap() };
+        let root = apt.root.path();
+        for directory in ["etc/apt.conf.d", "etc/preferences.d", "lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        let at = root.display();
+        let configuration = format!(
+            "Dir::Etc \"{at}/etc\"; Dir::Etc::Parts \"{at}/etc/apt.conf.d\"; Dir::Etc::SourceParts \"/dev/null\";
+             Dir::State \"{at}\"; Dir::State::Lists \"{at}/lists\"; Dir::State::status \"{at}/status\";
+             Dir::Cache \"{at}/cache\"; Dir::Log \"{at}\"; APT::Sandbox::User \"root\";
+             APT::Architecture \"amd64\"; APT::Architectures {{ \"amd64\"; }}; Acquire::Languages \"none\";
+             pkgCacheGen::ForceEssential \",\";"
+        );
+        fs::write(root.join("apt.conf"), configuration).unwrap();
+        fs::write(root.join("etc/sources.list"), format!("deb [trusted=yes] copy:{at} ./\n")).unwrap();
+        fs::write(root.join("status"), "").unwrap();
+        fs::write(root.join("Packages"), index).unwrap();
+        apt.run("apt-get", &["-q", "update"]).unwrap();
+        apt
+    }
+
+    /// What a program of apt prints, or its errors.
+    pub(crate) fn run(&self, program: &str, args: &[&str]) -> Result<String, String> {
+        let configuration = self.root.path().join("apt.conf");
+        let output = Command::new(program)
+            .args(args)
+            .env("APT_CONFIG", configuration)
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
 }
 
 /// A value with the white space around each line taken away, as debcontrol does in part.
