@@ -76,7 +76,7 @@ impl Pattern {
     /// What judges one package at a time, or `None` if the pattern has a term that looks at others too
     /// (`?newest`, `?with-dependencies`, `?with-recommends`) and needs [`select`](Pattern::select).
     pub fn predicate(&self) -> Option<impl Fn(&Stanza<'_>) -> bool + '_> {
-        (!self.root.needs_all()).then(|| |stanza: &Stanza<'_>| self.root.judge(stanza) == Some(true))
+        (!self.root.needs_all()).then_some(|stanza: &Stanza<'_>| self.root.judge(stanza) == Some(true))
     }
 
     /// Chooses among packages.
@@ -514,6 +514,64 @@ X: broken\n";
         ] {
             assert_eq!(Pattern::parse(pattern).is_ok(), right, "{pattern}");
             assert_eq!(apt.run("apt", &["list", pattern]).is_ok(), right, "apt: {pattern}");
+        }
+    }
+
+    fn documentation() -> String {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/patterns.md");
+        std::fs::read_to_string(page).unwrap()
+    }
+
+    #[test]
+    fn every_example_of_the_documentation_is_a_pattern() {
+        let page = documentation();
+        let examples: Vec<&str> =
+            page.split("```pattern\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
+        assert!(examples.len() >= 10);
+        let inline = page.split('`').skip(1).step_by(2).filter(|code| {
+            let stands_for = ["REGEX", "PATTERN", "RELATION", "WILDCARD", "NAME", "(N)"];
+            code.starts_with(['?', '('])
+                && code.contains('(')
+                && !stands_for.iter().any(|word| code.contains(word))
+        });
+        for example in examples.iter().copied().chain(inline) {
+            Pattern::parse(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
+    }
+
+    #[test]
+    fn every_term_is_documented() {
+        let page = documentation();
+        let rows = page.lines().filter(|line| line.starts_with("| `?"));
+        let documented: BTreeSet<&str> = rows
+            .map(|row| row[3..].split(|c: char| !c.is_ascii_lowercase() && !"?-".contains(c)).next().unwrap())
+            .collect();
+        let terms = [
+            "?architecture",
+            "?essential",
+            "?exact-name",
+            "?exact-source-package",
+            "?false",
+            "?field",
+            "?name",
+            "?newest",
+            "?priority",
+            "?section",
+            "?source-package",
+            "?source-version",
+            "?true",
+            "?version",
+            "?version-is",
+            "?with-dependencies",
+            "?with-recommends",
+        ];
+        assert_eq!(documented, BTreeSet::from(terms));
+        for term in terms {
+            let unknown = format!("unknown term {term}");
+            assert!(
+                Pattern::parse(term).err().is_none_or(|error| !error.to_string().contains(&unknown)),
+                "{term}"
+            );
         }
     }
 }
