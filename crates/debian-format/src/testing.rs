@@ -58,7 +58,8 @@ impl Apt {
             "Dir::Etc \"{at}/etc\"; Dir::Etc::Parts \"{at}/etc/apt.conf.d\"; Dir::Etc::SourceParts \"/dev/null\";
              Dir::State \"{at}\"; Dir::State::Lists \"{at}/lists\"; Dir::State::status \"{at}/status\";
              Dir::Cache \"{at}/cache\"; Dir::Log \"{at}\"; APT::Sandbox::User \"root\";
-             APT::Architecture \"amd64\"; APT::Architectures {{ \"amd64\"; }}; Acquire::Languages \"none\";"
+             APT::Architecture \"amd64\"; APT::Architectures {{ \"amd64\"; }}; Acquire::Languages \"none\";
+             pkgCacheGen::ForceEssential \",\";"
         );
         fs::write(root.join("apt.conf"), configuration).unwrap();
         fs::write(root.join("etc/sources.list"), format!("deb [trusted=yes] copy:{at} ./\n")).unwrap();

@@ -65,17 +65,3 @@ fn a_pattern_that_makes_no_sense_is_refused_when_it_is_set() {
     let said = debpoint.refused(&[&create[..], &["--filter", "?nonsense(x)"]].concat());
     assert!(said.contains("pattern"), "{said}");
 }
-
-#[test]
-fn every_example_of_the_documentation_is_a_pattern() {
-    let page = std::fs::read_to_string(crate::support::project().join("docs/patterns.md")).unwrap();
-    let examples =
-        page.split("## Examples").nth(1).unwrap().lines().filter_map(|line| line.strip_prefix("| `"));
-    let mut count = 0;
-    for example in examples.filter_map(|line| line.split("` |").next()) {
-        let pattern = example.replace("\\|", "|");
-        debian_format::pattern::Pattern::parse(&pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-        count += 1;
-    }
-    assert_eq!(count, 10);
-}

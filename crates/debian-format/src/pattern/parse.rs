@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str) -> Result<Node> {
     if text.len() > MAX_PATTERN {
         return Err(Error::limit("bytes in a pattern", MAX_PATTERN as u64));
     }
-    let mut parser = Parser { text, at: 0, depth: 0, costly: 0 };
+    let mut parser = Parser { text, at: 0, depth: 0, costly: 0, word_end: None };
     let node = parser.any()?;
     match parser.peek() {
         None => Ok(node),
@@ -57,6 +57,8 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     costly: usize,
+    /// Where the last word of a short form ended that had no quotes.
+    word_end: Option<usize>,
 }
 
 /// An argument that is no pattern, and where it begins.
@@ -103,6 +105,8 @@ impl<'a> Parser<'a> {
                 self.at += 1;
                 Node::Not(Box::new(self.one()?))
             }
+            // `~n^(aa|bb)` is a regular expression to whoever writes it, and not `~n^` and a name.
+            Some('(') if self.word_end == Some(self.at) => return self.fail(NEEDS_QUOTES),
             Some('(') => {
                 self.at += 1;
                 let node = self.any()?;
@@ -123,6 +127,10 @@ impl<'a> Parser<'a> {
         let before = self.text[..self.at].chars().next_back();
         if before.is_some_and(|c| !c.is_ascii_whitespace() && !matches!(c, '!' | '(' | '|' | ',')) {
             return self.fail("a space is missing before a name");
+        }
+        // Nor is `~n^aa|bb` meant as `~n^aa | bb`.
+        if before == Some('|') && self.word_end == Some(self.at - 1) {
+            return self.fail_at(self.at - 1, NEEDS_QUOTES);
         }
         let word = self.until(|c| WORD_END.contains(&c) || c.is_ascii_whitespace());
         let (package, version) = match word.text.split_once('=') {
@@ -254,8 +262,11 @@ impl<'a> Parser<'a> {
     /// The only argument of a term that takes a word.
     fn argument(&mut self, form: Form) -> Result<Word<'a>> {
         if form == Form::Short {
-            return self
-                .word(|c| WORD_END.contains(&c) || matches!(c, '!' | '?' | '~') || c.is_ascii_whitespace());
+            let quoted = self.peek() == Some('"');
+            let word = self
+                .word(|c| WORD_END.contains(&c) || matches!(c, '!' | '?' | '~') || c.is_ascii_whitespace())?;
+            self.word_end = (!quoted).then_some(self.at);
+            return Ok(word);
         }
         self.expect('(')?;
         let word = self.long_word()?;
@@ -500,6 +511,8 @@ mod tests {
             ("?name(\"a)", "7: the quotes are not closed"),
             ("?name(~a)", "7: a word that begins with ~ needs quotes around it"),
             ("?name(^(a|b)$)", "8: a word with one of | , ( ) needs quotes around it"),
+            ("~n^(aa|bb)", "4: a word with one of | , ( ) needs quotes around it"),
+            ("~n^aa|bb", "6: a word with one of | , ( ) needs quotes around it"),
             ("~n(a|b)", "3: a word with one of | , ( ) needs quotes around it"),
             ("?name(a,b)", "9: expected ')', found 'b'"),
             ("?true()", "6: ?true takes no arguments"),
