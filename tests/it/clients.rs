@@ -1,5 +1,5 @@
-//! Real clients of a mirror that follows an archive: each finds every file that it asks for, at a date and at a time
-//! between two.
+//! Real clients of a mirror that follows an archive: each finds every file that it asks for, at a date, at a time between
+//! two, and where the upstream's own signature is published.
 
 mod bootstraps;
 mod caches;
@@ -13,157 +13,166 @@ use std::process::{Command, Stdio};
 use checkpoint_core::digest::{Digests, Sha256};
 use checkpoint_testkit::archive::{Archive, Extra};
 use checkpoint_testkit::debs::{deb, deb_with};
+use checkpoint_testkit::http;
 use checkpoint_testkit::recorder::{Recorded, Recorder};
 use checkpoint_testkit::upstream::Upstream;
+use debian_format::compression::Compression;
 use debian_format::release::Release;
 use sequoia_openpgp::armor;
 
 use crate::support::{Debpoint, Server, after, text, upstream_archive};
 
-/// What the files of packages end in, and what a client gets that takes source packages, too.
-const PACKAGES: &[&str] = &[".deb"];
-const PACKAGES_AND_SOURCES: &[&str] = &[".deb", ".dsc", ".tar.gz"];
-
 /// Files by digest: some clients give them names of their own.
 type Files = BTreeMap<Sha256, String>;
 
-/// A mirror with two dates, between which `tool` was upgraded, behind a recorder.
+/// What is known of a client beforehand.
+struct Habits<'a> {
+    /// What the names of the files of packages end in that it gets.
+    gets: &'a [&'a str],
+    /// What it asks for beside Release and indices of packages, below `dists/bookworm/`: by that name, by another form's,
+    /// or by a hash.
+    asks: &'a [&'a str],
+    /// What it tries whether Release lists it or not, below `dists/bookworm/`.
+    probes: &'a [&'a str],
+}
+
+/// A moment of the mirror.
+struct Moment {
+    /// What is asked for, and the date that answers.
+    asked: String,
+    date: String,
+    /// The file with the key that signed, not armored, as all clients take it.
+    keyring: PathBuf,
+    /// What clients for amd64 are to find.
+    files: Files,
+}
+
+/// A mirror behind a recorder. `tool` was upgraded between its dates.
 struct Mirror {
-    _upstream: Upstream,
-    _server: Server,
-    recorder: Recorder,
     debpoint: Debpoint,
-    /// Dates, and what clients for amd64 are to find there.
-    dates: [(String, Files); 2],
+    upstream: Upstream,
+    archive: Archive,
+    recorder: Recorder,
+    _server: Server,
 }
 
 impl Mirror {
     fn new() -> Mirror {
         let (debpoint, upstream, mut archive) = (Debpoint::new(), Upstream::default(), upstream_archive());
         archive.plain = false;
+        archive.all_in_each = true;
+        archive.compressions = vec![Compression::Xz, Compression::Gz];
         archive.extras.extend(Extra::ALL);
         archive.add("apt", "2.6.1", deb_with("apt", "2.6.1", "amd64", "Depends: lib\n"));
         archive.add("usr-is-merged", "1", deb("usr-is-merged", "1"));
         archive.add("lib", "1:2~rc1+b1", deb_with("lib", "1:2~rc1+b1", "amd64", ""));
-        archive.add("tool", "1.0", deb_with("tool", "1.0", "amd64", ""));
         archive.add_to("contrib", "data", "1.0", deb("data", "1.0"));
-        archive.add("tool", "1.0", deb_with("tool", "1.0", "arm64", ""));
-        archive.add_udeb("base-installer", "1.213", deb_with("base-installer", "1.213", "amd64", ""));
-        archive.add_source("tool", "1.0");
+        archive.add("tool", "0.9", deb_with("tool", "0.9", "arm64", ""));
+        archive.add_udeb("base-installer", "1", deb_with("base-installer", "1", "amd64", ""));
         archive.publish(&upstream);
         let url = upstream.start();
         let key = debpoint.file("upstream.asc", archive.key());
         let create = ["remote", "create", "up", "--type", "deb", "--url", &url, "--suite", "bookworm"];
-        debpoint.ok(&[&create[..], &["--sources", "--keyring", &key]].concat());
+        let all = ["--sources", "--udebs", "--installer", "--all-indices", "--verbatim", "--keyring", &key];
+        debpoint.ok(&[&create[..], &all].concat());
         debpoint.repository("mirror", "deb");
         debpoint.ok(&["repository", "update", "mirror", "--remote", "up"]);
-        let date = |archive: &Archive| {
-            archive.publish(&upstream);
-            debpoint.ok(&["sync", "mirror"]);
-            (debpoint.publish("mirror", true), files_of(archive))
-        };
-        let first = date(&archive);
-        // It takes a second of its own, so that there is one between the dates.
-        debpoint.publish("mirror", false);
-        archive.packages.retain(|path, _| !path.ends_with("/tool_1.0_amd64.deb"));
-        archive.sources.clear();
-        archive.add("tool", "1.1", deb_with("tool", "1.1", "amd64", ""));
-        archive.add_source("tool", "1.1");
-        let second = date(&archive);
         let server = debpoint.serve();
         let recorder = Recorder::start(&server.url);
-        Mirror { _upstream: upstream, _server: server, recorder, debpoint, dates: [first, second] }
+        Mirror { debpoint, upstream, archive, recorder, _server: server }
     }
 
-    /// The file with the public key, not armored, as all clients take it.
-    fn keyring(&self) -> PathBuf {
-        let armored = self.debpoint.ok(&["key", "export"]);
+    /// The upstream gets a version of `tool`, and the mirror follows.
+    fn upgrade(&mut self, version: &str) {
+        self.archive.packages.retain(|path, _| !path.ends_with("/tool_1.0_amd64.deb"));
+        self.archive.sources.clear();
+        self.archive.add("tool", version, deb_with("tool", version, "amd64", ""));
+        self.archive.add_source("tool", version);
+        self.archive.publish(&self.upstream);
+        self.debpoint.ok(&["sync", "mirror"]);
+    }
+
+    /// Makes a checkpoint of what there is now.
+    fn checkpoint(&self, kind: &str) -> Moment {
+        let publication = self.debpoint.json(&["publish", "mirror", "--checkpoint", "--kind", kind]);
+        let date = publication["time"].as_str().unwrap().to_owned();
+        let armored = match kind {
+            "verbatim" => self.archive.key(),
+            _ => self.debpoint.ok(&["key", "export"]),
+        };
         let mut key = Vec::new();
         armor::Reader::from_bytes(armored.as_bytes(), None).read_to_end(&mut key).unwrap();
-        PathBuf::from(self.debpoint.file("debpoint.gpg", key))
+        let keyring = PathBuf::from(self.debpoint.file(&format!("{kind}.gpg"), key));
+        Moment { asked: date.clone(), date, keyring, files: files_of(&self.archive) }
     }
 
-    /// Points a client at the second date, and at a time between both, which is the first one. It has to get all files
-    /// for amd64 that end so, and nothing else. `client` is given a URL, the suite and the keyring; `probes` are
-    /// what it tries beside Release, whether that lists it or not.
-    fn serves(&self, endings: &[&str], probes: &[&str], client: impl Fn(&str, &str, &Path) -> Vec<Sha256>) {
-        self.serves_at("dated", endings, probes, client);
-    }
-
-    /// As [`Mirror::serves`], where times in between are answered at once rather than redirected.
-    fn serves_directly(&self, endings: &[&str], client: impl Fn(&str, &str, &Path) -> Vec<Sha256>) {
-        let create =
-            ["distribution", "create", "direct", "--base-path", "mirror/direct", "--repository", "mirror"];
-        self.debpoint.ok(&[&create[..], &["--checkpoint", "--direct"]].concat());
-        self.serves_at("direct", endings, &[], client);
-    }
-
-    fn serves_at(
-        &self,
-        base: &str,
-        endings: &[&str],
-        probes: &[&str],
-        client: impl Fn(&str, &str, &Path) -> Vec<Sha256>,
-    ) {
-        let keyring = self.keyring();
-        let [(first, old), (second, new)] = &self.dates;
-        let between = after(first, 1);
-        for (asked, answered, files) in [(second, second, new), (&between, first, old)] {
+    /// Points a client at a date that we have signed, at a time between two, and at a date that upstream has signed. It is
+    /// given a URL, the suite and the keyring.
+    fn serves(mut self, habits: &Habits<'_>, client: impl Fn(&str, &str, &Path) -> Vec<Sha256>) {
+        self.upgrade("1.0");
+        let mut old = self.checkpoint("apt");
+        // It takes a second of its own, so that there is one between the dates.
+        self.debpoint.publish("mirror", false);
+        old.asked = after(&old.date, 1);
+        self.upgrade("1.1");
+        for moment in [self.checkpoint("apt"), old, self.checkpoint("verbatim")] {
             self.recorder.take();
-            let url = format!("{}/pulp/content/mirror/{base}/{asked}", self.recorder.url);
-            let got = client(&url, "bookworm", &keyring);
+            let url = format!("{}/pulp/content/mirror/dated/{}", self.recorder.url, moment.asked);
+            let got = client(&url, "bookworm", &moment.keyring);
             let requests = self.recorder.take();
-            let name = |sha256| files.get(sha256).map_or("something else", String::as_str);
+            let name = |sha256| moment.files.get(sha256).map_or("something else", String::as_str);
             let got: BTreeSet<&str> = got.iter().map(name).collect();
-            let is_wanted = |name: &&str| endings.iter().any(|ending| name.ends_with(ending));
-            let wanted = files.values().map(String::as_str).filter(is_wanted).collect();
-            assert_eq!(got, wanted);
-            let answered = if base == "direct" { asked } else { answered };
-            let root = |date: &str| format!("/pulp/content/mirror/{base}/{date}/");
-            self.found_every_file(&requests, [root(asked), root(answered)], probes);
+            let is_wanted = |name: &&str| habits.gets.iter().any(|ending| name.ends_with(ending));
+            let wanted = moment.files.values().map(String::as_str).filter(is_wanted).collect();
+            assert_eq!(got, wanted, "at {}", moment.asked);
+            self.found_every_file(&requests, &moment, habits);
         }
     }
 
-    /// Whatever was asked for at a date was answered, by way of the date that is meant, but for what is not there.
-    fn found_every_file(&self, requests: &[Recorded], [asked, answered]: [String; 2], probes: &[&str]) {
+    /// Whatever was asked for was answered by the date that is meant, but for what is not there.
+    fn found_every_file(&self, requests: &[Recorded], moment: &Moment, habits: &Habits<'_>) {
+        let root = |date: &str| format!("/pulp/content/mirror/dated/{date}/");
+        let (asked, answered) = (root(&moment.asked), root(&moment.date));
         let listed = self.listed(&answered);
-        assert!(requests.iter().any(|request| request.path.ends_with("Release")), "{requests:?}");
+        let mut found = BTreeSet::new();
         for request in requests {
             let path = request.path.strip_prefix(&answered);
             match (request.status, path) {
                 (301, None) if asked != answered => assert!(request.path.starts_with(&asked), "{request:?}"),
-                (200 | 206 | 304, Some(_)) => {}
+                (200 | 206 | 304, Some(path)) => {
+                    let path = path.trim_start_matches("dists/bookworm/");
+                    found.insert(listed.get(path).map_or(path, String::as_str));
+                }
                 (404, Some(path)) => {
-                    assert!(!listed.contains(path), "Release lists {path}, and it is not there");
-                    let probed =
-                        path.strip_prefix("dists/bookworm/").is_some_and(|path| probes.contains(&path));
-                    assert!(probed, "{path} is not there");
+                    let path = path.trim_start_matches("dists/bookworm/");
+                    // Debian, too, lists plain forms that it does not have.
+                    let is_plain =
+                        [".xz", ".gz"].iter().any(|end| listed.contains_key(&format!("{path}{end}")));
+                    assert!(
+                        is_plain || !listed.contains_key(path),
+                        "Release lists {path}, and it is not there"
+                    );
+                    assert!(habits.probes.contains(&path), "{path} is not there");
                 }
                 _ => panic!("{request:?} of {requests:#?}"),
             }
         }
+        for name in habits.asks {
+            let asked =
+                found.iter().any(|path| path.strip_prefix(name).is_some_and(|rest| !rest.contains('/')));
+            assert!(asked, "nobody asked for {name}: {found:?}");
+        }
     }
 
-    /// What Release lists, and where that is by its hash. It lists plain forms of upstream's files, too, of which upstream
-    /// has compressed ones only.
-    fn listed(&self, root: &str) -> BTreeSet<String> {
-        let release =
-            checkpoint_testkit::http::get(&format!("{}{root}dists/bookworm/Release", self.recorder.url));
-        let release = Release::parse(&release.body).unwrap();
-        let mut listed = BTreeSet::new();
-        let forms: Vec<String> = release.files.iter().map(|file| file.path.clone()).collect();
-        let only_compressed = |path: &str| {
-            let ours = ["Packages", "Sources", "Release"].iter().any(|name| path.ends_with(name));
-            !ours && ["gz", "xz"].iter().any(|form| forms.contains(&format!("{path}.{form}")))
-        };
-        for file in release.files {
-            if only_compressed(&file.path) {
-                continue;
-            }
+    /// What Release lists, by its path and by that of its hash, below the suite's directory.
+    fn listed(&self, root: &str) -> BTreeMap<String, String> {
+        let release = http::get(&format!("{}{root}dists/bookworm/Release", self.recorder.url));
+        let mut listed = BTreeMap::new();
+        for file in Release::parse(&release.body).unwrap().files {
             let directory = file.path.rsplit_once('/').map_or("", |(directory, _)| directory);
             let sha256 = Sha256::from(file.sha256.unwrap());
-            listed.insert(format!("dists/bookworm/{directory}/by-hash/SHA256/{sha256}"));
-            listed.insert(format!("dists/bookworm/{}", file.path));
+            listed.insert(format!("{directory}/by-hash/SHA256/{sha256}"), file.path.clone());
+            listed.insert(file.path.clone(), file.path);
         }
         listed
     }
@@ -184,13 +193,11 @@ fn files_below(directory: &Path) -> Vec<Sha256> {
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        // Icons come as a tarball, too.
-        if name == "dep11" {
-            continue;
-        }
         if entry.file_type().unwrap().is_dir() {
             found.extend(files_below(&entry.path()));
-        } else if [".deb", ".udeb", ".dsc", ".tar.gz"].iter().any(|ending| name.ends_with(ending)) {
+        } else if name.contains('_')
+            && [".deb", ".udeb", ".dsc", ".tar.gz"].iter().any(|end| name.ends_with(end))
+        {
             found.push(Digests::of(&std::fs::read(entry.path()).unwrap()).sha256);
         }
     }

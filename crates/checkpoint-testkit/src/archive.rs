@@ -38,6 +38,8 @@ pub struct Archive {
     pub compressions: Vec<Compression>,
     /// Whether these are there uncompressed, too. Release lists that form in any case, as in Debian.
     pub plain: bool,
+    /// Whether the index of each architecture has the packages for all of them, too, and Release says so, as in Debian.
+    pub all_in_each: bool,
     /// What there is beside packages.
     pub extras: BTreeSet<Extra>,
     /// Packages by path: the bytes, and the stanza in the index. The path says which component it is and whether it is
@@ -69,6 +71,7 @@ impl Archive {
             architectures: vec!["all".into(), "amd64".into()],
             compressions: vec![Compression::Xz],
             plain: true,
+            all_in_each: false,
             extras: BTreeSet::new(),
             packages: BTreeMap::new(),
             sources: Vec::new(),
@@ -197,6 +200,7 @@ impl Archive {
             date: self.date,
             valid_until: self.valid_until,
             acquire_by_hash: self.by_hash,
+            no_support_for_architecture_all: self.all_in_each.then(|| "Packages".into()),
             architectures: self.architectures.clone(),
             components: if self.is_flat() { Vec::new() } else { self.components.clone() },
             ..Release::default()
@@ -210,7 +214,7 @@ impl Archive {
             let all = self.packages.values().map(|(_, stanza)| format!("{stanza}\n")).collect();
             self.index(&mut files, "Packages", all);
             if !self.sources.is_empty() {
-                self.index(&mut files, "Sources", self.source_stanzas());
+                self.index(&mut files, "Sources", self.source_stanzas(|_| true));
             }
         }
         for component in self.components.iter().filter(|_| !self.is_flat()) {
@@ -222,8 +226,9 @@ impl Archive {
                     self.index(&mut files, &path, self.stanzas(component, ".udeb", architecture));
                 }
             }
-            if component == "main" && !self.sources.is_empty() {
-                self.index(&mut files, "main/source/Sources", self.source_stanzas());
+            if !self.sources.is_empty() {
+                let stanzas = self.source_stanzas(|path| self::component(path) == component);
+                self.index(&mut files, &format!("{component}/source/Sources"), stanzas);
             }
             self.add_extras(&mut files, component);
         }
@@ -259,12 +264,15 @@ impl Archive {
         let packages = self.packages.iter().map(|(path, (_, stanza))| (path.as_str(), stanza.as_str()));
         packages.filter(move |(path, stanza)| {
             let is = Stanza::new(stanza.as_bytes()).get_str("Architecture");
-            component(path) == of && path.ends_with(ending) && is == Some(architecture)
+            let fits = is == Some(architecture) || self.all_in_each && is == Some("all");
+            component(path) == of && path.ends_with(ending) && fits
         })
     }
 
-    fn source_stanzas(&self) -> String {
-        self.sources.iter().map(|(_, stanza)| format!("{stanza}\n")).collect()
+    /// The stanzas of source packages with files at such paths.
+    fn source_stanzas(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let sources = self.sources.iter().filter(|(files, _)| files.keys().any(|path| wanted(path)));
+        sources.map(|(_, stanza)| format!("{stanza}\n")).collect()
     }
 
     fn is_flat(&self) -> bool {

@@ -5,7 +5,9 @@ use std::path::Path;
 use checkpoint_core::digest::Sha256;
 use checkpoint_testkit::program;
 
-use super::{Mirror, PACKAGES, client, files_below, run};
+use super::{Habits, Mirror, client, files_below, run};
+
+const HABITS: Habits<'_> = Habits { gets: &[".deb"], asks: &[], probes: &[] };
 
 /// All that there is; debootstrap adds apt and usr-is-merged in any case.
 const INCLUDE: &str = "--include=apt,data,lib,tool,usr-is-merged";
@@ -23,7 +25,7 @@ fn debootstrap(url: &str, suite: &str, keyring: &Path) -> Vec<Sha256> {
 #[test]
 fn debootstrap_downloads_a_system_of_a_date() {
     if program("debootstrap") {
-        Mirror::new().serves(PACKAGES, &[], debootstrap);
+        Mirror::new().serves(&HABITS, debootstrap);
     }
 }
 
@@ -41,6 +43,6 @@ fn mmdebstrap(url: &str, suite: &str, keyring: &Path) -> Vec<Sha256> {
 #[test]
 fn mmdebstrap_makes_a_system_of_a_date() {
     if program("mmdebstrap") {
-        Mirror::new().serves(PACKAGES, &[], mmdebstrap);
+        Mirror::new().serves(&HABITS, mmdebstrap);
     }
 }

@@ -107,11 +107,12 @@ impl<'a> Indices<'a> {
         let (mut packages, mut installer) = (BTreeMap::new(), BTreeMap::new());
         match component {
             None => drop(packages.insert(FLAT.to_owned(), writer.create()?)),
-            Some(component) => {
+            Some(_) => {
                 packages.insert("all".to_owned(), writer.create()?);
                 for architecture in &suite.architectures {
                     packages.insert(architecture.clone(), writer.create()?);
-                    if suite.udebs.contains(component) {
+                    // Where one component has them, clients expect an index in each (aptly -with-udebs).
+                    if !suite.udebs.is_empty() {
                         installer.insert(architecture.clone(), writer.create()?);
                     }
                 }

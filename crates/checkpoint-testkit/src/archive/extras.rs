@@ -1,5 +1,7 @@
 //! What a suite of a real archive has beside packages.
 
+use std::collections::BTreeSet;
+
 use checkpoint_core::digest::Digests;
 use debian_format::compression::Compression;
 
@@ -18,7 +20,7 @@ pub enum Extra {
     Commands,
     /// `Release` beside `Packages` and `Sources`, which old installers read.
     Releases,
-    /// Images of the installer, `current` only. Release lists `SHA256SUMS`, and that the other files.
+    /// Images of the installer, `current` only. Release lists `SHA256SUMS` and `MD5SUMS`, and these the other files.
     Installer,
     /// A file of a kind that nobody knows: `extra/unknown`.
     Unknown,
@@ -37,7 +39,8 @@ impl Extra {
     ];
 }
 
-/// The files of the installer, below `installer-ARCHITECTURE/current/images/`.
+const IMAGES_PATH: &str = "main/installer-amd64/current/images";
+/// The files of the installer below that.
 const IMAGES: [(&str, &str); 3] = [
     ("MANIFEST", "netboot/mini.iso -- tiny CD image\n"),
     ("netboot/debian-installer/amd64/linux", "a kernel\n"),
@@ -64,7 +67,8 @@ impl Archive {
             }
             if has(Extra::Dep11) {
                 let path = format!("{component}/dep11/Components-{architecture}.yml");
-                let text = format!("---\nFile: DEP-11\nVersion: '0.16'\nOrigin: {}\n", self.suite);
+                let origin = format!("{}-{component}-{architecture}", self.suite);
+                let text = format!("---\nFile: DEP-11\nVersion: '0.16'\nOrigin: {origin}\n");
                 push(files, &path, text.into_bytes(), &[Compression::Gz, Compression::Xz], false);
             }
             if has(Extra::Commands) {
@@ -77,20 +81,23 @@ impl Archive {
             self.add_releases(files, component);
         }
         if has(Extra::Installer) && component == "main" {
-            let line =
-                |(file, text): (&str, &str)| format!("{}  ./{file}\n", Digests::of(text.as_bytes()).sha256);
-            let sums: String = IMAGES.into_iter().map(line).collect();
-            let path = "main/installer-amd64/current/images/SHA256SUMS".to_owned();
-            files.push(Listed { path, bytes: sums.into_bytes(), served: true });
+            let sums = |name: &str, digest: fn(&Digests) -> String| {
+                let line = |(file, text): (&str, &str)| {
+                    format!("{}  ./{file}\n", digest(&Digests::of(text.as_bytes())))
+                };
+                let (path, text): (_, String) =
+                    (format!("{IMAGES_PATH}/{name}"), IMAGES.into_iter().map(line).collect());
+                Listed { path, bytes: text.into_bytes(), served: true }
+            };
+            files.push(sums("SHA256SUMS", |digests| digests.sha256.to_string()));
+            files.push(sums("MD5SUMS", |digests| digests.md5.to_string()));
         }
     }
 
     /// The files that Release does not list, by path from the suite's directory.
     pub(super) fn unlisted(&self) -> Vec<(String, Vec<u8>)> {
         let images = IMAGES.iter().filter(|_| self.extras.contains(&Extra::Installer));
-        let file = |(file, text): &(&str, &str)| {
-            (format!("main/installer-amd64/current/images/{file}"), text.as_bytes().to_vec())
-        };
+        let file = |(file, text): &(&str, &str)| (format!("{IMAGES_PATH}/{file}"), text.as_bytes().to_vec());
         images.map(file).collect()
     }
 
@@ -119,6 +126,7 @@ impl Archive {
     /// The descriptions of a component's packages.
     fn translation(&self, component: &str) -> String {
         let packages = self.architectures.iter().flat_map(|name| self.of(component, ".deb", name));
+        let packages: BTreeSet<(&str, &str)> = packages.collect();
         let stanza = |(path, stanza): (&str, &str)| {
             let (_, description) = shorten(stanza);
             let name = path.rsplit('/').nth(1).unwrap();
@@ -127,7 +135,7 @@ impl Archive {
                 md5(&description)
             )
         };
-        packages.map(stanza).collect()
+        packages.into_iter().map(stanza).collect()
     }
 
     /// The files of packages, as [`debs`](crate::debs) makes them.
