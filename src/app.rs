@@ -107,26 +107,27 @@ struct LazyKeyring {
 }
 
 impl LazyKeyring {
-    fn get(&self) -> checkpoint_core::Result<&Keyring> {
+    /// A key that has to be made is born at `time`, or now if that is earlier: it must not be younger than what it signs.
+    fn get(&self, time: SystemTime) -> checkpoint_core::Result<&Keyring> {
         if let Some(keyring) = self.keyring.get() {
             return Ok(keyring);
         }
-        let keyring = Keyring::open_or_generate(&self.directory, self.clock.now())?;
+        let keyring = Keyring::open_or_generate(&self.directory, time.min(self.clock.now()))?;
         Ok(self.keyring.get_or_init(|| keyring))
     }
 }
 
 impl Signer for LazyKeyring {
     fn clearsign(&self, text: &[u8], time: SystemTime) -> checkpoint_core::Result<Vec<u8>> {
-        self.get()?.clearsign(text, time)
+        self.get(time)?.clearsign(text, time)
     }
 
     fn detach(&self, data: &[u8], time: SystemTime) -> checkpoint_core::Result<Vec<u8>> {
-        self.get()?.detach(data, time)
+        self.get(time)?.detach(data, time)
     }
 
     fn public_keys(&self) -> checkpoint_core::Result<String> {
-        self.get()?.public_keys()
+        self.get(self.clock.now())?.public_keys()
     }
 }
 
@@ -166,5 +167,20 @@ pub fn asked_to_stop() -> impl Future<Output = ()> {
             () = wait(terminate) => {}
             () = wait(interrupt) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_made_for_a_signature_is_old_enough_to_make_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path().join("keys");
+        let signer = LazyKeyring { directory, clock: Arc::new(SystemClock), keyring: OnceLock::new() };
+        // The time of a publication is settled before it is signed; meanwhile another second may have begun.
+        let time = SystemTime::now() - Duration::from_secs(2);
+        assert!(signer.clearsign(b"Date: then\n", time).is_ok());
     }
 }

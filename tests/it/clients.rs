@@ -53,6 +53,8 @@ struct Mirror {
     upstream: Upstream,
     archive: Archive,
     recorder: Recorder,
+    /// The distribution that clients are pointed at: `dated`, or `direct`, which answers times in between at once.
+    base: &'static str,
     _server: Server,
 }
 
@@ -79,7 +81,15 @@ impl Mirror {
         debpoint.ok(&["repository", "update", "mirror", "--remote", "up"]);
         let server = debpoint.serve();
         let recorder = Recorder::start(&server.url);
-        Mirror { debpoint, upstream, archive, recorder, _server: server }
+        Mirror { debpoint, upstream, archive, recorder, base: "dated", _server: server }
+    }
+
+    /// A mirror that does not redirect.
+    fn direct() -> Mirror {
+        let mirror = Mirror { base: "direct", ..Mirror::new() };
+        let create = ["distribution", "create", "direct", "--base-path", "mirror/direct"];
+        mirror.debpoint.ok(&[&create[..], &["--repository", "mirror", "--checkpoint", "--direct"]].concat());
+        mirror
     }
 
     /// The upstream gets a version of `tool`, and the mirror follows.
@@ -117,7 +127,7 @@ impl Mirror {
         self.upgrade("1.1");
         for moment in [self.checkpoint("apt"), old, self.checkpoint("verbatim")] {
             self.recorder.take();
-            let url = format!("{}/pulp/content/mirror/dated/{}", self.recorder.url, moment.asked);
+            let url = format!("{}/pulp/content/mirror/{}/{}", self.recorder.url, self.base, moment.asked);
             let got = client(&url, "bookworm", &moment.keyring);
             let requests = self.recorder.take();
             let name = |sha256| moment.files.get(sha256).map_or("something else", String::as_str);
@@ -131,8 +141,9 @@ impl Mirror {
 
     /// Whatever was asked for was answered by the date that is meant, but for what is not there.
     fn found_every_file(&self, requests: &[Recorded], moment: &Moment, habits: &Habits<'_>) {
-        let root = |date: &str| format!("/pulp/content/mirror/dated/{date}/");
-        let (asked, answered) = (root(&moment.asked), root(&moment.date));
+        let root = |date: &str| format!("/pulp/content/mirror/{}/{date}/", self.base);
+        let date = if self.base == "direct" { &moment.asked } else { &moment.date };
+        let (asked, answered) = (root(&moment.asked), root(date));
         let listed = self.listed(&answered);
         let mut found = BTreeSet::new();
         for request in requests {

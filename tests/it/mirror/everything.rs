@@ -20,6 +20,7 @@ pub(super) fn whole(flags: &[&str]) -> Mirror {
     archive.add_source("tool", "1.0");
     archive.compressions = vec![Compression::Xz, Compression::Gz];
     archive.plain = false;
+    archive.all_in_each = true;
     archive.extras = Extra::ALL.into();
     let all = ["--udebs", "--installer", "--sources"];
     Mirror::of(archive, (Debpoint::new(), Upstream::default()), &[&all[..], flags].concat())
@@ -67,7 +68,9 @@ fn whatever_release_lists_comes_along_and_is_published_again() {
             "main/binary-amd64/Packages.xz",
             "main/binary-amd64/Release",
             "main/debian-installer/binary-amd64/Packages.gz",
+            "contrib/debian-installer/binary-amd64/Packages.gz",
             "main/source/Sources.xz",
+            "contrib/source/Sources.xz",
             "main/i18n/Translation-en.xz",
             "main/Contents-amd64.gz",
             "main/dep11/Components-amd64.yml.gz",

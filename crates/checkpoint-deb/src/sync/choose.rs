@@ -187,12 +187,13 @@ impl<'a> Chosen<'a> {
             components.iter().try_for_each(|name| has(name, &release.components, "component"))?;
             architectures.iter().try_for_each(|name| has(name, &release.architectures, "architecture"))?;
         }
-        // Where every index has the packages for all architectures, nobody needs those by themselves.
+        // Where every index has the packages for all architectures, nobody needs those by themselves, but for clients
+        // that take whatever Release lists (debmirror), where that is the upstream's.
         let in_each = release.no_support_for_architecture_all.as_deref() == Some("Packages");
-        if in_each && architectures.len() > 1 {
-            architectures.remove("all");
-        } else if !in_each {
+        if !in_each || options.verbatim {
             architectures.insert("all".to_owned());
+        } else if architectures.len() > 1 {
+            architectures.remove("all");
         }
         Ok(Chosen { options, is_flat, components, architectures })
     }

@@ -151,8 +151,7 @@ impl<'a> Parser<'a> {
         let start = self.at;
         self.at += 1;
         let term = self.until(|c| !c.is_ascii_alphanumeric() && c != '-').text;
-        let node = self.term(term, Form::Long)?;
-        node.map_or_else(|| self.fail_at(start, format!("unknown term ?{}", clip(term))), Ok)
+        self.term(start, term, Form::Long)
     }
 
     fn short_term(&mut self) -> Result<Node> {
@@ -172,13 +171,12 @@ impl<'a> Parser<'a> {
             _ => return self.fail_at(start, format!("unknown term ~{}", letter.escape_debug())),
         };
         self.at += 1;
-        let node = self.term(term, Form::Short)?;
-        node.map_or_else(|| self.fail_at(start, "unknown term"), Ok)
+        self.term(start, term, Form::Short)
     }
 
-    /// The rest of a term, or `None` if there is no such term.
-    fn term(&mut self, term: &str, form: Form) -> Result<Option<Node>> {
-        Ok(Some(match term {
+    /// The node of a term that began at `start`, after the arguments have been read.
+    fn term(&mut self, start: usize, term: &str, form: Form) -> Result<Node> {
+        Ok(match term {
             "true" | "false" | "essential" => {
                 if form == Form::Long && self.after_space() == Some('(') {
                     return self.fail(format!("?{term} takes no arguments"));
@@ -214,8 +212,8 @@ impl<'a> Parser<'a> {
             "newest" => self.newest()?,
             "with-dependencies" => self.closure(Reach::Dependencies)?,
             "with-recommends" => self.closure(Reach::Recommends)?,
-            _ => return Ok(None),
-        }))
+            _ => return self.fail_at(start, format!("unknown term ?{}", clip(term))),
+        })
     }
 
     fn like(&mut self, key: Key, form: Form) -> Result<Node> {
