@@ -61,6 +61,9 @@ impl Forms {
 #[derive(Default)]
 pub(super) struct Part {
     pub(super) indices: Vec<Index>,
+    /// Indices whose packages stand in others, too. They matter to clients that take whatever Release lists, as debmirror
+    /// does.
+    pub(super) unread: Vec<Forms>,
     pub(super) files: Vec<Forms>,
     /// Lists of the checksums of installer images, by the directory that they are about.
     pub(super) images: Vec<Forms>,
@@ -69,7 +72,8 @@ pub(super) struct Part {
 impl Part {
     /// Everything that decides whether the part is what it was.
     pub(super) fn digests(&self) -> impl Iterator<Item = (String, Sha256)> {
-        let forms = self.indices.iter().map(|index| &index.forms).chain(&self.files).chain(&self.images);
+        let forms = self.indices.iter().map(|index| &index.forms).chain(&self.unread);
+        let forms = forms.chain(&self.files).chain(&self.images);
         forms.filter_map(|forms| Some((forms.stem.clone(), forms.sha256()?)))
     }
 }
@@ -93,6 +97,7 @@ pub(super) fn choose(release: &Release, options: &RemoteOptions, suite: &SuiteNa
         let part = parts.entry(component.map(str::to_owned)).or_default();
         match wanted {
             Wanted::Index(lists, architecture) => part.indices.push(Index { lists, architecture, forms }),
+            Wanted::Unread => part.unread.push(forms),
             Wanted::File => part.files.push(forms),
             Wanted::Images => part.images.push(forms),
         }
@@ -149,6 +154,8 @@ fn listed(file: &ReleaseFile) -> Result<Listed> {
 /// What a listed file is to the remote.
 enum Wanted {
     Index(Lists, Option<String>),
+    /// An index that is kept, to be published as it is, and not read.
+    Unread,
     File,
     Images,
 }
@@ -187,13 +194,12 @@ impl<'a> Chosen<'a> {
             components.iter().try_for_each(|name| has(name, &release.components, "component"))?;
             architectures.iter().try_for_each(|name| has(name, &release.architectures, "architecture"))?;
         }
-        // Where every index has the packages for all architectures, nobody needs those by themselves, but for clients
-        // that take whatever Release lists (debmirror), where that is the upstream's.
+        // Where every index has the packages for all architectures, nobody needs those by themselves.
         let in_each = release.no_support_for_architecture_all.as_deref() == Some("Packages");
-        if !in_each || options.verbatim {
-            architectures.insert("all".to_owned());
-        } else if architectures.len() > 1 {
+        if in_each && architectures.len() > 1 {
             architectures.remove("all");
+        } else if !in_each {
+            architectures.insert("all".to_owned());
         }
         Ok(Chosen { options, is_flat, components, architectures })
     }
@@ -263,12 +269,13 @@ impl<'a> Chosen<'a> {
     }
 
     /// A file in the directory of an architecture's index. Its own packages only come with an architecture that was
-    /// named, those for all architectures only where they stand by themselves.
+    /// named, those for all architectures only where they stand by themselves; elsewhere their index is kept to be published
+    /// as it is.
     fn binary(&self, file: &str, lists: Lists, architecture: String) -> Option<Wanted> {
         let all = architecture == "all" && !self.architectures.contains("all");
         match file {
             "Packages" if !all => Some(Wanted::Index(lists, Some(architecture))),
-            "Packages" => None,
+            "Packages" => (self.options.verbatim && self.options.filter.is_none()).then_some(Wanted::Unread),
             "Release" => Some(Wanted::File),
             _ => self.options.all_indices.then_some(Wanted::File),
         }

@@ -41,7 +41,7 @@ impl Extras<'_> {
         files.iter().map(|listed| Ok(self.placed(listed.unit(content_type, self.suite)?))).collect()
     }
 
-    /// The files of a part that are neither indices nor images.
+    /// The files of a part that are neither read nor images.
     /// Those that the upstream lists but does not have are put to `missing`.
     pub(super) async fn files(
         &self,
@@ -50,10 +50,11 @@ impl Extras<'_> {
         missing: &mut Vec<String>,
     ) -> Result<Vec<PlacedUnit>> {
         let mut units = Vec::new();
-        for forms in part.files.iter().chain(&part.images) {
+        let generic = part.files.iter().chain(&part.images).map(|forms| (GENERIC, forms));
+        for (content_type, forms) in part.unread.iter().map(|forms| (PACKAGE_INDEX, forms)).chain(generic) {
             let files = self.hold_forms(job, forms).await?;
             if files.iter().any(|listed| listed.held) {
-                units.extend(self.listed(GENERIC, &files)?);
+                units.extend(self.listed(content_type, &files)?);
             } else {
                 missing.push(forms.stem.clone());
             }
