@@ -34,7 +34,13 @@ fn mmdebstrap(url: &str, suite: &str, keyring: &Path) -> Vec<Sha256> {
     let root = home.path().join("root");
     let source = format!("deb [signed-by={}] {url} {suite} main contrib", keyring.display());
     let mut mmdebstrap = client("mmdebstrap", home.path());
-    mmdebstrap.args(["--variant=extract", "--architectures=amd64", "--skip=cleanup", INCLUDE]);
+    mmdebstrap.args([
+        "--variant=extract",
+        "--architectures=amd64",
+        "--skip=cleanup",
+        "--mode=chrootless",
+        INCLUDE,
+    ]);
     mmdebstrap.args([suite, root.to_str().unwrap(), &source]);
     run(&mut mmdebstrap);
     files_below(&root)
