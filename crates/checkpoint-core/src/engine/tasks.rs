@@ -188,7 +188,7 @@ impl Engine {
                 match self.claim(name).await {
                     Ok(Some(id)) => {
                         let (engine, name) = (self.clone(), name.to_owned());
-                        running.spawn(async move { report(engine.run_task(&name, id).await) });
+                        running.spawn(async move { engine.run_task(&name, id).await });
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -259,35 +259,37 @@ impl Engine {
     }
 
     /// Carries out a task that `worker` has taken.
-    async fn run_task(&self, worker: &str, id: Id) -> Result<()> {
-        let task = self.catalog.task(id).await?;
+    async fn run_task(&self, worker: &str, id: Id) {
+        let operation = self.catalog.task(id).await.and_then(|task| read_operation(&task.operation));
         let progress = Arc::new(TaskProgress::default());
-        let job = {
+        // A task of its own, so that a panic in it is a failure of the operation and not of the worker. The set has
+        // it stopped when the worker is.
+        let mut job = JoinSet::new();
+        let abort = {
             let (engine, progress) = (self.clone(), progress.clone());
-            let operation = read_operation(&task.operation);
-            // A task of its own, so that a panic in it is a failure of the operation and not of the worker.
-            tokio::spawn(async move { engine.carry_out(operation?, &*progress).await })
+            job.spawn(async move { engine.carry_out(operation?, &*progress).await })
         };
-        let abort = job.abort_handle();
-        tokio::pin!(job);
         let mut changes = self.task_changes.subscribe();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut written = Vec::new();
         let done = loop {
             tokio::select! {
-                done = &mut job => break done,
+                Some(done) = job.join_next() => break done,
                 _ = changes.changed() => {}
                 _ = tick.tick() => {
                     let reports = progress.reports(TaskState::Running);
                     if reports != written {
-                        self.write_progress(id, &reports).await?;
+                        report(self.write_progress(id, &reports).await);
                         written = reports;
                     }
                 }
             }
-            if self.catalog.task_state(id).await? == Some(TaskState::Canceling) {
-                abort.abort();
+            // A catalog that is out of reach for a moment is asked again at the next tick.
+            match self.catalog.task_state(id).await {
+                Ok(Some(TaskState::Canceling)) => abort.abort(),
+                Ok(_) => {}
+                Err(error) => report(Err(error)),
             }
         };
         let (state, error, made) = match done {
@@ -300,11 +302,18 @@ impl Engine {
         };
         let reports = progress.reports(state);
         let ending = Ending { state, error: error.as_deref(), made: &made, progress: &reports };
-        let mut transaction = self.catalog.begin().await?;
-        transaction.end_task(id, Some(worker), &ending, self.now()).await?;
-        transaction.commit().await?;
+        // What was done has to be told, or the task would seem to run for as long as this worker does.
+        while let Err(error) = self.end_task(worker, id, &ending).await {
+            report(Err(error));
+            tokio::time::sleep(TICK).await;
+        }
         self.task_changes.send_replace(());
-        Ok(())
+    }
+
+    async fn end_task(&self, worker: &str, id: Id, ending: &Ending<'_>) -> Result<()> {
+        let mut transaction = self.catalog.begin().await?;
+        transaction.end_task(id, Some(worker), ending, self.now()).await?;
+        transaction.commit().await
     }
 
     async fn write_progress(&self, id: Id, reports: &[ProgressReport]) -> Result<()> {

@@ -75,9 +75,10 @@ async fn a_task_waits_for_older_ones_that_hold_what_it_needs_and_for_no_others()
         let second = ask(&test.engine, publish(&busy), shared.clone()).await;
         let third = ask(&test.engine, publish(&busy), shared).await;
         let last = ask(&test.engine, publish(&busy), on(1)).await;
-        let other = ask(&test.engine, publish(&idle), on(2)).await;
         let (_stop, _worker) = work(&test.engine, "one");
         let (_stop_two, _second_worker) = work(&test.another().await, "two");
+        let held = held.reached().await;
+        let other = ask(&test.engine, publish(&idle), on(2)).await;
         assert_eq!(test.engine.wait_for_task(other, LONG).await.unwrap().state, TaskState::Completed);
         for id in [second, third, last] {
             assert_eq!(test.engine.task(id).await.unwrap().state, TaskState::Waiting);
