@@ -43,6 +43,11 @@ pub struct Import {
 }
 
 impl Command {
+    /// Whether it changes which keys there are, and so belongs into the audit record.
+    pub(super) fn is_change(&self) -> bool {
+        matches!(self, Command::Generate(_) | Command::Import(_))
+    }
+
     pub(super) fn run(self, data: &Path, now: SystemTime, output: &Output) -> Result<()> {
         let directory = keys_directory(data);
         match self {

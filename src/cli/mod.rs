@@ -147,16 +147,18 @@ impl Invocation {
     /// Carries out a command at `now`; `serve` and `demo` are not its business.
     pub async fn run(self, now: SystemTime, output: &Output) -> Result<()> {
         let data = config::data_directory(self.data);
-        if let Command::Key(command) = self.command {
-            return command.run(&data, now, output);
-        }
-        let app = App::open(&data, missing(&self.command)).await?;
+        let command = match self.command {
+            // To look at the keys takes nothing else.
+            Command::Key(command) if !command.is_change() => return command.run(&data, now, output),
+            command => command,
+        };
+        let app = App::open(&data, missing(&command)).await?;
         let progress = progress::Bars::new();
-        let entry = match is_change(&self.command) {
+        let entry = match is_change(&command) {
             true => Some(record(&app, &self.words).await?),
             false => None,
         };
-        let done = match self.command {
+        let done = match command {
             Command::Repository(command) => command.run(&app, output).await,
             Command::Content(command) => command.run(&app, (self.declared, &progress), output).await,
             Command::Version(command) => command.run(&app, output).await,
@@ -171,7 +173,8 @@ impl Invocation {
             Command::Verify(verify) => verify.run(&app, &progress, output).await,
             Command::User(command) => command.run(&app, output).await,
             Command::Audit(audit) => audit.run(&app, output).await,
-            Command::Key(_) | Command::Serve(_) | Command::Worker | Command::Demo(_) => Ok(()),
+            Command::Key(command) => command.run(&data, now, output),
+            Command::Serve(_) | Command::Worker | Command::Demo(_) => Ok(()),
         };
         progress.clear();
         if let Some(entry) = entry {
@@ -213,7 +216,8 @@ fn missing(command: &Command) -> Missing {
     match command {
         Command::Repository(repository::Command::Create(_))
         | Command::Remote(remote::Command::Create(_))
-        | Command::User(user::Command::Create(_)) => Missing::Create,
+        | Command::User(user::Command::Create(_))
+        | Command::Key(_) => Missing::Create,
         _ => Missing::Refuse,
     }
 }
