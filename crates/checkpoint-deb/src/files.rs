@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::place;
 
-/// Where the public keys are, at the root of a publication.
+/// Where the public keys are, at the root of a verbatim publication.
 pub(crate) const KEYS: &str = "archive-key.asc";
 
 /// A file as Release lists it.
@@ -35,13 +35,19 @@ impl Listed {
     }
 }
 
-/// What a unit of a signed Release file says about its suite, for those who pin it.
+/// An upstream's signed Release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReleaseFile {
-    #[serde(flatten)]
-    pub(crate) file: Listed,
-    pub(crate) origin: Option<String>,
+    /// `InRelease`, `Release` and `Release.gpg`, as far as the upstream has them.
+    pub(crate) forms: Vec<Listed>,
+    /// The keys that it was held against, armored.
+    pub(crate) keyring: Option<String>,
+    pub(crate) codename: Option<String>,
+    pub(crate) suite: Option<String>,
+    pub(crate) components: Vec<String>,
+    pub(crate) architectures: Vec<String>,
     pub(crate) label: Option<String>,
+    /// Whether it has a Valid-Until.
     pub(crate) expires: bool,
 }
 

@@ -7,7 +7,7 @@ use checkpoint_core::Result;
 use checkpoint_core::plugin::PinJob;
 
 use crate::content::RELEASE_FILE;
-use crate::files::{self, KEYS, ReleaseFile};
+use crate::files::{self, ReleaseFile};
 use crate::options::{self, Kind, RepositoryOptions};
 use crate::{place, publish};
 
@@ -59,15 +59,11 @@ pub(crate) fn stanzas(job: &PinJob<'_>) -> Result<String> {
 fn verbatim(job: &PinJob<'_>, text: &mut String) -> Result<String> {
     let (mut keys, mut labels, mut expires) = (String::new(), BTreeSet::new(), false);
     for placed in job.contents.units_of(&[RELEASE_FILE]) {
-        let unit = placed?.unit;
-        if unit.key == KEYS {
-            let armored = String::from_utf8_lossy(&unit.body).into_owned();
-            if !keys.contains(&armored) {
-                keys.push_str(&armored);
-            }
-            continue;
+        let release: ReleaseFile = files::body(&placed?.unit)?;
+        let keyring = release.keyring.unwrap_or_default();
+        if !keys.contains(&keyring) {
+            keys.push_str(&keyring);
         }
-        let release: ReleaseFile = files::body(&unit)?;
         expires |= release.expires;
         labels.extend(release.label);
     }

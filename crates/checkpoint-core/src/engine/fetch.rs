@@ -132,8 +132,12 @@ pub(super) fn check_settings(settings: &RemoteSettings) -> Result<()> {
 impl HttpFetcher {
     fn new(staging: &Staging, clock: Arc<dyn Clock>, remote: &Remote) -> Result<HttpFetcher> {
         let settings = remote.settings.clone();
-        let client = client(&settings)
-            .map_err(|why| Error::Invalid(format!("settings of remote '{}': {why}", remote.name)))?;
+        let wrong = |why: String| Error::Invalid(format!("settings of remote '{}': {why}", remote.name));
+        // They may come one after the other, but nothing is fetched with one of them.
+        if settings.client_cert.is_some() != settings.client_key.is_some() {
+            return Err(wrong("a client certificate needs its key, and a key its certificate".into()));
+        }
+        let client = client(&settings).map_err(wrong)?;
         let requests = settings.rate_limit.map(|rate| Limiter::new(f64::from(rate)));
         let bytes = settings.bandwidth_limit.map(|rate| Limiter::new(rate as f64));
         Ok(HttpFetcher { client, settings, requests, bytes, staging: staging.clone(), clock })

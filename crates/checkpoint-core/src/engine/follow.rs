@@ -167,9 +167,8 @@ async fn record_sources(
     follow: &Follow,
     is_unknown: impl Fn(usize) -> bool,
 ) -> Result<()> {
-    let Some(bases) = &follow.bases else { return Ok(()) };
     let mut sources = Vec::new();
-    for (index, (placed, base)) in change.units.iter().zip(bases).enumerate() {
+    for (index, (placed, base)) in change.units.iter().zip(&follow.bases).enumerate() {
         if is_unknown(index) {
             sources.extend(placed.unit.artifacts.iter().map(|file| RemoteArtifact {
                 sha256: file.sha256,

@@ -33,8 +33,8 @@ pub(super) struct Follow {
     pub(super) mode: SyncMode,
     /// All places that it is about.
     pub(super) places: HashSet<String>,
-    /// Below which URL the files of each unit can be fetched, if they were not.
-    pub(super) bases: Option<Vec<Arc<str>>>,
+    /// Below which URL the files of each unit can be fetched.
+    pub(super) bases: Vec<Arc<str>>,
 }
 
 /// What is to change, relative to the newest version at the time it is carried out.

@@ -101,13 +101,9 @@ impl<'a> Sink<'a> {
             let modified = Modified { version, added: 0, removed: 0 };
             return Ok(Synced { modified, unchanged, fetched: self.fetched, remarks: self.remarks });
         }
-        let bases = match fetcher.settings().policy {
-            Policy::Immediate => {
-                self.fetch_files(fetcher, skip_broken).await?;
-                None
-            }
-            Policy::OnDemand | Policy::Streamed => Some(self.bases),
-        };
+        if fetcher.settings().policy == Policy::Immediate {
+            self.fetch_files(fetcher, skip_broken).await?;
+        }
         self.progress.begin("recording", None);
         self.remembered.insert(LEFT_OUT.into(), Value::Bool(self.leaves_out));
         let remote = self.remote;
@@ -118,7 +114,7 @@ impl<'a> Sink<'a> {
                 remote: remote.clone(),
                 mode,
                 places: self.claimed.union(&self.left).cloned().collect(),
-                bases,
+                bases: self.bases,
             }),
             remember: self.remembered.into_iter().map(|(name, value)| (remote.id, name, value)).collect(),
             ..Modification::default()
@@ -169,7 +165,10 @@ impl<'a> Sink<'a> {
         drop(transfers);
         self.flush().await?;
         self.report(broken, skip_broken)?;
-        self.units.retain(|placed| placed.unit.artifacts.iter().all(|file| held.contains(&file.sha256)));
+        let all_held =
+            |placed: &Placed<NewUnit>| placed.unit.artifacts.iter().all(|file| held.contains(&file.sha256));
+        let units = std::mem::take(&mut self.units).into_iter().zip(std::mem::take(&mut self.bases));
+        (self.units, self.bases) = units.filter(|(placed, _)| all_held(placed)).unzip();
         Ok(())
     }
 

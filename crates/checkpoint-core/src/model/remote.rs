@@ -144,9 +144,6 @@ impl RemoteSettings {
 
     fn check(&self) -> Result<()> {
         let refuse = |why: &str| Err(Error::Invalid(format!("settings of the remote: {why}")));
-        if self.client_cert.is_some() != self.client_key.is_some() {
-            return refuse("a client certificate and its key go together");
-        }
         if self.password.is_some() && self.username.is_none() {
             return refuse("a password needs a user name");
         }
@@ -194,7 +191,6 @@ mod tests {
     fn settings_that_contradict_each_other_are_refused() {
         for fields in [
             serde_json::json!({"password": "x"}),
-            serde_json::json!({"client_key": "x"}),
             serde_json::json!({"proxy_username": "x"}),
             serde_json::json!({"rate_limit": 0}),
             serde_json::json!({"download_concurrency": 1000}),

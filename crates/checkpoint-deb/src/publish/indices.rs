@@ -15,7 +15,7 @@ use debian_format::deb822::Stanza;
 use debian_format::release::{Release, ReleaseFile};
 
 use super::release;
-use crate::content::{GENERIC, INSTALLER_PACKAGE, PACKAGES, SOURCE_PACKAGE};
+use crate::content::{GENERIC, INSTALLER_FILE_INDEX, INSTALLER_PACKAGE, PACKAGES, SOURCE_PACKAGE};
 use crate::files::{self, Listed};
 use crate::place::{self, Suite};
 
@@ -57,15 +57,11 @@ fn pass_on(
     releases: &mut [(String, Release)],
     writer: &mut dyn PublicationWriter,
 ) -> Result<()> {
-    for placed in contents.units_of(&[GENERIC]) {
+    for placed in contents.units_of(&[GENERIC, INSTALLER_FILE_INDEX]) {
         let placed = placed?;
         let (suite, _) = place::split(&placed.place);
         let Some((_, release)) = releases.iter_mut().find(|(name, _)| name == suite) else { continue };
         let listed: Listed = files::body(&placed.unit)?;
-        // Ours says who we are.
-        if listed.path.ends_with("/Release") {
-            continue;
-        }
         if listed.held {
             writer.adopt(place::path_in(suite, &listed.path).parse()?, &listed.sha256)?;
         }

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use checkpoint_core::plugin::{Contents, PublicationWriter};
 use checkpoint_core::{Error, Result};
 
-use crate::content::{GENERIC, PACKAGE_INDEX, PACKAGES, RELEASE_FILE};
-use crate::files::{self, KEYS, Listed};
+use crate::content::{GENERIC, INSTALLER_FILE_INDEX, PACKAGE_INDEX, PACKAGES, RELEASE_FILE};
+use crate::files::{self, KEYS, Listed, ReleaseFile};
 use crate::place;
 
 /// Adds every file that the upstream has in the directory of a suite.
@@ -30,21 +30,26 @@ pub(super) fn write(contents: &dyn Contents, writer: &mut dyn PublicationWriter)
         return Err(Error::Invalid("there is nothing to publish verbatim".into()));
     }
     let mut keys = BTreeSet::new();
-    for placed in contents.units_of(&[RELEASE_FILE, PACKAGE_INDEX, GENERIC]) {
+    for placed in contents.units_of(&[RELEASE_FILE, PACKAGE_INDEX, INSTALLER_FILE_INDEX, GENERIC]) {
         let placed = placed?;
-        if placed.unit.key == KEYS {
-            keys.insert(placed.unit.body);
-            continue;
-        }
-        let listed: Listed = files::body(&placed.unit)?;
-        if listed.held {
-            let (suite, _) = place::split(&placed.place);
-            writer.adopt(place::path_in(suite, &listed.path).parse()?, &listed.sha256)?;
+        let files = match placed.unit.content_type.as_str() {
+            RELEASE_FILE => {
+                let release: ReleaseFile = files::body(&placed.unit)?;
+                keys.extend(release.keyring);
+                release.forms
+            }
+            _ => vec![files::body::<Listed>(&placed.unit)?],
+        };
+        let (suite, _) = place::split(&placed.place);
+        for file in files.iter().filter(|file| file.held) {
+            writer.adopt(place::path_in(suite, &file.path).parse()?, &file.sha256)?;
         }
     }
     if !keys.is_empty() {
         let mut file = writer.create()?;
-        keys.iter().try_for_each(|armored| file.write_all(armored)).map_err(Error::io("write", KEYS))?;
+        keys.iter()
+            .try_for_each(|armored| file.write_all(armored.as_bytes()))
+            .map_err(Error::io("write", KEYS))?;
         writer.add(KEYS.parse()?, file)?;
     }
     Ok(())

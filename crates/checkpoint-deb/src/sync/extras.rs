@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use checkpoint_core::digest::Sha256;
+use checkpoint_core::digest::{Digests, Sha256};
 use checkpoint_core::model::{NewUnit, Placed, UnitArtifact};
 use checkpoint_core::plugin::SyncJob;
 use checkpoint_core::{Error, Result};
@@ -14,8 +14,8 @@ use super::choose::{Forms, Index, Part};
 use super::indices::{Directory, hold};
 use super::packages::PlacedUnit;
 use super::release::Companion;
-use crate::content::{GENERIC, INSTALLER_FILE, PACKAGE_INDEX, RELEASE_FILE};
-use crate::files::{self, KEYS, Listed, ReleaseFile};
+use crate::content::{GENERIC, INSTALLER_FILE, INSTALLER_FILE_INDEX, PACKAGE_INDEX, RELEASE_FILE};
+use crate::files::{self, Listed, ReleaseFile};
 use crate::place;
 
 /// How many images are asked for their size at once.
@@ -50,8 +50,13 @@ impl Extras<'_> {
         missing: &mut Vec<String>,
     ) -> Result<Vec<PlacedUnit>> {
         let mut units = Vec::new();
-        let generic = part.files.iter().chain(&part.images).map(|forms| (GENERIC, forms));
-        for (content_type, forms) in part.unread.iter().map(|forms| (PACKAGE_INDEX, forms)).chain(generic) {
+        let unread = part.unread.iter().map(|forms| (PACKAGE_INDEX, forms));
+        let images = part.images.iter().map(|forms| (INSTALLER_FILE_INDEX, forms));
+        let other = part.files.iter().map(|forms| match forms.stem.ends_with("/Release") {
+            true => (PACKAGE_INDEX, forms),
+            false => (GENERIC, forms),
+        });
+        for (content_type, forms) in unread.chain(images).chain(other) {
             let files = self.hold_forms(job, forms).await?;
             if files.iter().any(|listed| listed.held) {
                 units.extend(self.listed(content_type, &files)?);
@@ -129,35 +134,25 @@ impl Extras<'_> {
         release: &Release,
         companions: &[Companion],
         keyring: Option<&str>,
-    ) -> Result<Vec<PlacedUnit>> {
-        let mut units = Vec::new();
-        for Companion { name, digests } in companions {
-            let file = Listed {
-                path: (*name).to_owned(),
-                size: digests.size,
-                sha256: digests.sha256,
-                md5: Some(digests.md5),
-                held: true,
-            };
-            let path = place::path_in(self.suite, name);
-            let artifact = UnitArtifact { path: path.parse()?, sha256: digests.sha256, size: digests.size };
-            let body = ReleaseFile {
-                file,
-                origin: release.origin.clone(),
-                label: release.label.clone(),
-                expires: release.valid_until.is_some(),
-            };
-            units.push(self.placed(files::unit(RELEASE_FILE, path, &body, vec![artifact])?));
+    ) -> Result<PlacedUnit> {
+        let (mut forms, mut artifacts) = (Vec::new(), Vec::new());
+        for Companion { name, digests: Digests { sha256, md5, size } } in companions {
+            let path = place::path_in(self.suite, name).parse()?;
+            artifacts.push(UnitArtifact { path, sha256: *sha256, size: *size });
+            let path = (*name).to_owned();
+            forms.push(Listed { path, size: *size, sha256: *sha256, md5: Some(*md5), held: true });
         }
-        if let Some(keyring) = keyring {
-            let unit = NewUnit {
-                content_type: RELEASE_FILE,
-                key: KEYS.to_owned(),
-                body: keyring.as_bytes().to_vec(),
-                artifacts: Vec::new(),
-            };
-            units.push(self.placed(unit));
-        }
-        Ok(units)
+        let body = ReleaseFile {
+            forms,
+            keyring: keyring.map(str::to_owned),
+            codename: release.codename.clone(),
+            suite: release.suite.clone(),
+            components: release.components.clone(),
+            architectures: release.architectures.clone(),
+            label: release.label.clone(),
+            expires: release.valid_until.is_some(),
+        };
+        let key = place::path_in(self.suite, "Release");
+        Ok(self.placed(files::unit(RELEASE_FILE, key, &body, artifacts)?))
     }
 }

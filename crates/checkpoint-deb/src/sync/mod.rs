@@ -206,7 +206,7 @@ impl Reader<'_, '_> {
         if verbatim {
             let companions = upstream.keep(self.job, options, &directory.url).await?;
             let keyring = options.keyring.as_deref();
-            changed.units.extend(extras.release(&upstream.release, &companions, keyring)?);
+            changed.units.push(extras.release(&upstream.release, &companions, keyring)?);
         }
         if !parts.contains_key(&None) {
             changed.claimed.push(suite.to_owned());
