@@ -5,6 +5,7 @@ mod body;
 mod content;
 mod page;
 mod range;
+mod spelling;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use checkpoint_core::engine::Engine;
-use http::Request;
+use http::{Extensions, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -50,7 +51,7 @@ impl Server {
     /// Answers with what `engine` has until `stop` is done, and then finishes what it is answering.
     /// `public_url` is what clients reach it by, if that is known.
     pub async fn run(self, engine: Engine, public_url: Option<String>, stop: impl Future<Output = ()>) {
-        let api = api::router(engine.clone(), public_url);
+        let api = Arc::new((api::router(engine.clone(), public_url), spelling::as_pulp_does().await));
         let content = Arc::new(ContentServer::new(engine));
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
@@ -82,14 +83,14 @@ impl Server {
 fn serve_connection(
     stream: TcpStream,
     peer: IpAddr,
-    (content, api): (Arc<ContentServer>, Router),
+    (content, api): (Arc<ContentServer>, Arc<(Router, Extensions)>),
     graceful: &GracefulShutdown,
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
         let (content, api) = (content.clone(), api.clone());
         async move {
             Ok::<_, Infallible>(match request.uri().path().starts_with(api::ROOT) {
-                true => api::answer(api, request, peer).await,
+                true => api::answer(&api, request, peer).await,
                 false => content.answer(&request, peer).await,
             })
         }

@@ -185,6 +185,8 @@ pub struct Task {
     pub created_by: Option<String>,
     /// What the caller's log calls the request.
     pub correlation: String,
+    /// Whether its memory is measured.
+    pub measured: bool,
 }
 
 /// A process, or a part of one, that carries out tasks one by one.

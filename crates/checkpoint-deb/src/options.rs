@@ -129,6 +129,13 @@ pub(crate) struct UploadOptions {
     pub(crate) component: Option<ComponentName>,
 }
 
+/// Which component is made.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ComponentOptions {
+    pub(crate) suite: SuiteName,
+    pub(crate) component: ComponentName,
+}
+
 /// Reads options that were checked when they were stored.
 pub(crate) fn parse<T: DeserializeOwned>(options: &Value) -> checkpoint_core::Result<T> {
     T::deserialize(options).map_err(|error| Error::Invalid(format!("bad options: {error}")))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use checkpoint_core::plugin::Contents;
 use checkpoint_core::{Error, Result};
 
-use crate::content::{INSTALLER_PACKAGE, PACKAGES};
+use crate::content::{INSTALLER_PACKAGE, PACKAGES, RELEASE_COMPONENT};
 use crate::options::{DEFAULT_COMPONENT, RepositoryOptions};
 
 /// The architectures of a suite that has packages for all architectures only and no option that names one:
@@ -27,6 +27,16 @@ pub(crate) fn join(suite: &str, component: Option<&str>) -> String {
         Some(component) => format!("{suite} {component}"),
         None => suite.to_owned(),
     }
+}
+
+/// What identifies a component that is there by itself. No package's key has a slash.
+pub(crate) fn component_key(suite: &str, component: &str) -> String {
+    format!("dists/{suite} {component}")
+}
+
+/// Where such a component stands.
+pub(crate) fn of_component(key: &str) -> &str {
+    key.strip_prefix("dists/").unwrap_or(key)
 }
 
 /// The suite of a place and the component, if it is of one.
@@ -81,7 +91,7 @@ pub(crate) fn suites(
         suites.entry(name.as_str().to_owned()).or_default().components.extend(components);
     }
     for (place, content_type, key) in contents.keys() {
-        if !PACKAGES.contains(&content_type) {
+        if !PACKAGES.contains(&content_type) && content_type != RELEASE_COMPONENT {
             continue;
         }
         let (suite, component) = split(place);
@@ -98,6 +108,7 @@ pub(crate) fn suites(
             suite.udebs.insert(component.to_owned());
         }
         match key.rsplit_once('_') {
+            _ if content_type == RELEASE_COMPONENT => {}
             Some((_, "all")) | None => {}
             Some((_, SOURCE)) => drop(suite.sources.insert(component.map(str::to_owned))),
             Some((_, architecture)) if suite.architectures.contains(architecture) => {}

@@ -42,8 +42,18 @@ impl Plugin for DebPlugin {
         }
     }
 
-    fn place(&self, _: &Unit, files: &[UnitArtifact]) -> String {
-        rest::place(files)
+    fn place(&self, unit: &Unit, files: &[UnitArtifact]) -> String {
+        match unit.content_type.as_str() {
+            content::RELEASE_COMPONENT => place::of_component(&unit.key).to_owned(),
+            _ => rest::place(files),
+        }
+    }
+
+    fn make(&self, content_type: &str, options: &Value) -> Result<Placed<NewUnit>> {
+        match content_type {
+            content::RELEASE_COMPONENT => units::component(options),
+            _ => Err(Error::Invalid(format!("content of type {content_type} comes with a file"))),
+        }
     }
 
     fn derived(&self, place: &str, key: &str) -> Vec<Derived> {

@@ -9,7 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::content::{GENERIC, INSTALLER_PACKAGE, PACKAGE, PACKAGE_INDEX, RELEASE_FILE, SOURCE_PACKAGE};
+use crate::content::{
+    GENERIC, INSTALLER_FILE_INDEX, INSTALLER_PACKAGE, PACKAGE, PACKAGE_INDEX, RELEASE_COMPONENT,
+    RELEASE_FILE, SOURCE_PACKAGE,
+};
+use crate::files::{self, ReleaseFile};
 use crate::place;
 
 /// Suite and component of an upload that names none; Pulp's.
@@ -177,6 +181,26 @@ impl RestOptions for UploadFields {
     }
 }
 
+/// Fields that make a component.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct ComponentFields {
+    /// The suite.
+    distribution: String,
+    /// The component.
+    component: String,
+}
+
+impl RestOptions for ComponentFields {
+    fn into_options(self) -> Result<Map<String, Value>> {
+        object(json!({"suite": self.distribution, "component": self.component}))
+    }
+
+    fn of_options(options: &Value) -> Result<ComponentFields> {
+        let text = |name: &str| options[name].as_str().unwrap_or_default().to_owned();
+        Ok(ComponentFields { distribution: text("suite"), component: text("component") })
+    }
+}
+
 fn read<T: DeserializeOwned>(options: &Value) -> Result<T> {
     T::deserialize(options).map_err(|error| Error::Internal(error.to_string()))
 }
@@ -255,6 +279,9 @@ pub(crate) fn place(files: &[UnitArtifact]) -> String {
 
 /// What the API shows of a unit.
 pub(crate) fn fields(unit: &Unit) -> Map<String, Value> {
+    if unit.content_type == RELEASE_FILE {
+        return release_fields(unit);
+    }
     let stanza = Stanza::new(&unit.body);
     let names: &[&str] = match unit.content_type.as_str() {
         SOURCE_PACKAGE => &SOURCE_NAMES,
@@ -270,13 +297,29 @@ pub(crate) fn fields(unit: &Unit) -> Map<String, Value> {
     shown.map(value).collect()
 }
 
+const RELEASE_FILE_NAMES: [&str; 5] = ["codename", "suite", "distribution", "components", "architectures"];
+
+fn release_fields(unit: &Unit) -> Map<String, Value> {
+    // It was read when it was synced.
+    let Ok(release) = files::body::<ReleaseFile>(unit) else { return Map::new() };
+    let directory = unit.key.strip_suffix("/Release").unwrap_or("/");
+    let values = [
+        json!(release.codename),
+        json!(release.suite),
+        json!(directory.strip_prefix("dists/").unwrap_or(directory)),
+        json!(release.components.join(" ")),
+        json!(release.architectures.join(" ")),
+    ];
+    RELEASE_FILE_NAMES.map(str::to_owned).into_iter().zip(values).collect()
+}
+
 /// Types that follow from where packages stand.
 const RELEASE: &str = "deb.release";
-const RELEASE_COMPONENT: &str = "deb.release_component";
 const RELEASE_ARCHITECTURE: &str = "deb.release_architecture";
 const PACKAGE_RELEASE_COMPONENT: &str = "deb.package_release_component";
 const SOURCE_RELEASE_COMPONENT: &str = "deb.source_package_release_component";
-const RELEASE_NAMES: [&str; 2] = ["distribution", "codename"];
+const RELEASE_NAMES: [&str; 7] =
+    ["distribution", "codename", "suite", "version", "origin", "label", "description"];
 
 /// The suites, components and architectures that there are because a package stands in them, and that it does.
 pub(crate) fn derived(place: &str, key: &str) -> Vec<Derived> {
@@ -291,7 +334,9 @@ pub(crate) fn derived(place: &str, key: &str) -> Vec<Derived> {
         fields: fields(value),
         links: Vec::new(),
     };
-    let mut all = vec![one(RELEASE, suite.to_owned(), json!({"distribution": suite, "codename": suite}))];
+    let mut shown = Map::from_iter(RELEASE_NAMES.map(|name| (name.to_owned(), Value::Null)));
+    shown.extend(["distribution", "codename"].map(|name| (name.to_owned(), json!(suite))));
+    let mut all = vec![one(RELEASE, suite.to_owned(), Value::Object(shown))];
     let Some(component) = component else { return all };
     let plain = component.rsplit('/').next();
     let shown = json!({"distribution": suite, "component": component, "plain_component": plain});
@@ -342,6 +387,7 @@ fn content() -> Vec<RestContent> {
         parameter,
         rest: RestType { path, model, fields: Some(RestFields::of::<UploadFields>()) },
         upload: content_type == PACKAGE,
+        several: [RELEASE_FILE, SOURCE_PACKAGE].contains(&content_type),
         derived: false,
         links: &[],
         shows,
@@ -351,6 +397,7 @@ fn content() -> Vec<RestContent> {
         parameter,
         rest: RestType { path, model, fields: None },
         upload: false,
+        several: false,
         derived: true,
         links,
         shows,
@@ -363,16 +410,29 @@ fn content() -> Vec<RestContent> {
             &PACKAGE_NAMES,
         ),
         kept((SOURCE_PACKAGE, "deb_source_package"), ("source_packages", "sourcepackage"), &SOURCE_NAMES),
-        kept((RELEASE_FILE, "deb_release_file"), ("release_files", "releasefile"), &[]),
+        kept((RELEASE_FILE, "deb_release_file"), ("release_files", "releasefile"), &RELEASE_FILE_NAMES),
         kept((PACKAGE_INDEX, "deb_package_index"), ("package_indices", "packageindex"), &[]),
-        kept((GENERIC, "deb_generic_content"), ("generic_contents", "genericcontent"), &[]),
-        derived((RELEASE, "deb_release"), ("releases", "release"), &RELEASE_NAMES, &[]),
-        derived(
-            (RELEASE_COMPONENT, "deb_release_component"),
-            ("release_components", "releasecomponent"),
-            &["distribution", "component", "plain_component"],
+        kept(
+            (INSTALLER_FILE_INDEX, "deb_installer_file_index"),
+            ("installer_file_indices", "installerfileindex"),
             &[],
         ),
+        kept((GENERIC, "deb_generic_content"), ("generic_contents", "genericcontent"), &[]),
+        derived((RELEASE, "deb_release"), ("releases", "release"), &RELEASE_NAMES, &[]),
+        RestContent {
+            upload: true,
+            rest: RestType {
+                path: "release_components",
+                model: "releasecomponent",
+                fields: Some(RestFields::of::<ComponentFields>()),
+            },
+            ..derived(
+                (RELEASE_COMPONENT, "deb_release_component"),
+                ("release_components", "releasecomponent"),
+                &["distribution", "component", "plain_component"],
+                &[],
+            )
+        },
         derived(
             (RELEASE_ARCHITECTURE, "deb_release_architecture"),
             ("release_architectures", "releasearchitecture"),

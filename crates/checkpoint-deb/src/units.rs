@@ -7,9 +7,10 @@ use checkpoint_core::{Error, Result};
 use debian_format::archive::read_deb;
 use debian_format::control::Control;
 use debian_format::deb822::Stanza;
+use serde_json::Value;
 
-use crate::content::{PACKAGE, SOURCE_PACKAGE};
-use crate::options::{self, DEFAULT_COMPONENT, DEFAULT_SUITE, UploadOptions};
+use crate::content::{PACKAGE, RELEASE_COMPONENT, SOURCE_PACKAGE};
+use crate::options::{self, ComponentOptions, DEFAULT_COMPONENT, DEFAULT_SUITE, UploadOptions};
 use crate::place;
 
 /// Reads a `.deb`.
@@ -39,6 +40,18 @@ pub(crate) fn parse(upload: Upload<'_>) -> Result<Placed<NewUnit>> {
         place: if place::is_flat(suite) { suite.to_owned() } else { place::join(suite, Some(component)) },
         unit,
     })
+}
+
+/// A component that is published even while it is empty.
+pub(crate) fn component(options: &Value) -> Result<Placed<NewUnit>> {
+    let options: ComponentOptions = options::parse(options)?;
+    let (suite, component) = (options.suite.as_str(), options.component.as_str());
+    if place::is_flat(suite) {
+        return Err(Error::Invalid(format!("the flat suite '{suite}' has no components")));
+    }
+    let key = place::component_key(suite, component);
+    let unit = NewUnit { content_type: RELEASE_COMPONENT, key, body: Vec::new(), artifacts: Vec::new() };
+    Ok(Placed { place: place::join(suite, Some(component)), unit })
 }
 
 /// The largest stanza that is published, in bytes. One of a few megabytes breaks apt's cache for the whole suite; the

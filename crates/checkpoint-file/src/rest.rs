@@ -71,6 +71,7 @@ pub(crate) fn rest() -> Rest {
                 fields: Some(RestFields::of::<UploadFields>()),
             },
             upload: true,
+            several: false,
             derived: false,
             links: &[],
             shows: &[],

@@ -32,6 +32,7 @@ fn rest() -> Rest {
             parameter: "fake_note",
             rest: named("notes", "note"),
             upload: true,
+            several: false,
             derived: false,
             links: &[],
             shows: &[],

@@ -14,6 +14,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Api;
+use super::derived;
 use super::endpoint::{Answer, Call, Endpoint, Needs, Reply};
 use super::failure::Failure;
 use super::schema::text;
@@ -198,8 +199,15 @@ pub(super) async fn task(
         reservations,
         created_by: call.account.as_ref().map(|account| account.name.to_string()),
         correlation: call.correlation.clone(),
+        measured: measured(call),
     };
     Ok(Reply::task(api.engine.create_task(request).await?))
+}
+
+/// Whether whoever asks for a task wants its memory measured.
+fn measured(call: &Call) -> bool {
+    let said = call.headers.get("x-task-diagnostics").and_then(|said| said.to_str().ok());
+    said.is_some_and(|said| said.split(',').any(|what| what.trim() == "memory"))
 }
 
 /// A field that has been checked to be a text, as what it stands for.
@@ -326,21 +334,25 @@ pub(super) async fn publication_named(
 }
 
 /// The rows of the content units whose addresses a field of the body lists.
-pub(super) fn content(call: &Call, field: &str) -> Result<Vec<Id>, Failure> {
+pub(super) async fn content(api: &Api, call: &Call, field: &str) -> Result<Vec<Id>, Failure> {
     let list = call.body.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    content_ids(call, field, list.iter().map(|address| address.as_str().unwrap_or_default()))
+    content_ids(api, field, list.iter().map(|address| address.as_str().unwrap_or_default())).await
 }
 
-pub(super) fn content_ids<'a>(
-    call: &Call,
+pub(super) async fn content_ids<'a>(
+    api: &Api,
     field: &str,
     addresses: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<Id>, Failure> {
-    let find = |address: &str| match call.addresses.resource(address) {
-        Some(Resource::Content(_, id)) => Ok(id),
-        _ => Err(Failure::field(field, format!("URI not valid: {address}"))),
-    };
-    addresses.map(find).collect()
+    let mut ids = Vec::new();
+    for address in addresses {
+        let id = match api.addresses.resource(address) {
+            Some(Resource::Content(_, id)) => Some(id),
+            _ => derived::unit_named(api, address).await?,
+        };
+        ids.push(id.ok_or_else(|| Failure::field(field, format!("URI not valid: {address}")))?);
+    }
+    Ok(ids)
 }
 
 /// Endpoints that administrators share with publishers ask for more where the thing has no repository.

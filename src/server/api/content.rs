@@ -17,7 +17,7 @@ use super::derived;
 use super::endpoint::{Answer, Call, Endpoint, Reply};
 use super::failure::Failure;
 use super::query::{self, Query};
-use super::schema::{self, Field, declared, file, href, labels, object_schema, text};
+use super::schema::{self, Field, declared, file, href, labels, object, object_schema, text};
 
 /// How many units are looked at in one go.
 const BATCH: usize = 1_000;
@@ -42,6 +42,9 @@ impl Kind {
     fn fields(&self) -> Vec<Field> {
         let mut fields = general_fields();
         fields.extend([href("artifact").nullable().read_only(), text("relative_path").nullable(), labels()]);
+        if self.rest.several {
+            fields.push(object("artifacts").read_only());
+        }
         fields
             .extend(["md5", "sha256"].iter().chain(&NOT_KEPT).map(|name| text(name).nullable().read_only()));
         fields.extend(self.rest.shows.iter().map(|name| text(name).nullable().read_only()));
@@ -202,11 +205,19 @@ async fn show_all(api: &Api, kind: &Kind, ids: &[Id], labels: &Labels) -> Result
     let show = |detail: &UnitDetail| {
         let resource = Resource::Content(detail.unit.content_type.clone(), detail.unit.id);
         let mut shown = stamp(api, &resource, (detail.created, detail.created));
-        // A unit of several files, such as a source package, has no one artifact.
-        let file = if detail.files.len() == 1 { detail.files.first() } else { None };
+        let href = |digests: &Digests| api.addresses.href(&Resource::Artifact(digests.sha256));
+        let file = detail.files.first();
         let artifact: Option<&Digests> = file.and_then(|file| held.get(&file.sha256));
+        if kind.rest.several {
+            let all = detail.files.iter().map(|file| {
+                let artifact = held.get(&file.sha256).map(href);
+                (file.path.to_string(), json!(artifact))
+            });
+            shown.insert("artifacts".to_owned(), Value::Object(all.collect()));
+        }
         shown.extend(common::object(json!({
-            "artifact": artifact.map(|digests| api.addresses.href(&Resource::Artifact(digests.sha256))),
+            // Something of several files has no one artifact.
+            "artifact": artifact.filter(|_| !kind.rest.several).map(href),
             "relative_path": detail.files.first().map(|file| file.path.clone()),
             "sha256": file.map(|file| file.sha256),
             "md5": artifact.map(|digests| digests.md5),

@@ -51,7 +51,7 @@ async fn copy(api: Arc<Api>, call: Call, plugin: &'static str) -> Answer {
         let units = match one["content"].as_array() {
             Some(list) => {
                 let addresses = list.iter().map(|address| address.as_str().unwrap_or_default());
-                Some(common::content_ids(&call, "content", addresses)?)
+                Some(common::content_ids(&api, "content", addresses).await?)
             }
             None => None,
         };

@@ -1,22 +1,25 @@
 //! Content that follows from where units stand, such as the suites and components of an archive: it is listed and
-//! shown like any other, and nothing keeps it.
+//! shown like any other, and nothing need keep it. Some kinds can be made by themselves, too.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use checkpoint_core::Error;
+use checkpoint_core::catalog::UnitDetail;
 use checkpoint_core::model::{Id, Repository};
 use checkpoint_core::plugin::{Derived, Link, RestContent};
 use checkpoint_core::task::Resource;
+use checkpoint_core::time::Timestamp;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::address::Target;
-use super::common::{self, show_time};
+use super::common::{self, UPLOADING, show_time};
 use super::endpoint::{Answer, Call, Endpoint, Reply};
 use super::failure::Failure;
 use super::query::{self, Query};
-use super::schema::{self, Field, href, object_schema, text};
+use super::schema::{self, Field, declared, href, object_schema, text};
 
 /// A kind of such content.
 #[derive(Clone)]
@@ -41,7 +44,7 @@ pub(super) fn endpoints(plugin: &'static str, rest: &RestContent) -> Vec<Endpoin
     let parameter = format!("{}_href", kind.rest.parameter);
     let entity = object_schema(&kind.fields(), false, false);
     let (k1, k2) = (kind.clone(), kind.clone());
-    vec![
+    let mut all = vec![
         Endpoint::new(
             Method::GET,
             &path,
@@ -60,8 +63,25 @@ pub(super) fn endpoints(plugin: &'static str, rest: &RestContent) -> Vec<Endpoin
             move |api, call| read(api, call, k2.clone()),
         )
         .href(&parameter, "")
-        .gives(StatusCode::OK, entity),
-    ]
+        .gives(StatusCode::OK, entity.clone()),
+    ];
+    if kind.rest.upload {
+        let sends =
+            declared(kind.rest.rest.fields.as_ref()).into_iter().chain([href("repository").nullable()]);
+        all.push(
+            Endpoint::new(
+                Method::POST,
+                &path,
+                &operation("create"),
+                "Make content that has no file.",
+                move |api, call| create(api, call, kind.clone()),
+            )
+            .sends(sends.collect(), false)
+            .needs(UPLOADING)
+            .gives(StatusCode::CREATED, entity),
+        );
+    }
+    all
 }
 
 /// What follows from a version, by key, each with the unit that it follows from.
@@ -82,8 +102,67 @@ async fn of_version(
     Ok(found)
 }
 
+/// What was made by itself and what that follows from, by key.
+async fn made(api: &Api, kind: &Kind) -> Result<BTreeMap<String, (Derived, UnitDetail)>, Failure> {
+    if !kind.rest.upload {
+        return Ok(BTreeMap::new());
+    }
+    let plugin = api.engine.registry().get(kind.plugin)?;
+    let ids = api.engine.unit_ids(kind.rest.content_type, None).await?;
+    let details = api.engine.unit_details(&ids).await?.into_iter();
+    let follows = details.flat_map(|detail| {
+        let place = plugin.place(&detail.unit, &detail.files);
+        let derived = plugin.derived(&place, &detail.unit.key).into_iter();
+        derived.map(move |derived| (derived.key.clone(), (derived, detail.clone())))
+    });
+    Ok(follows.filter(|(_, (derived, _))| derived.content_type == kind.rest.content_type).collect())
+}
+
+/// The row of the unit that such an address stands for, if it was made by itself.
+pub(super) async fn unit_named(api: &Api, address: &str) -> Result<Option<Id>, Failure> {
+    let Some(Target::Derived(content_type, _)) = api.addresses.find(address) else { return Ok(None) };
+    for (plugin, rest) in api.addresses.plugins() {
+        let Some(rest) = rest.content.iter().find(|content| content.content_type == content_type) else {
+            continue;
+        };
+        for (key, (_, detail)) in made(api, &Kind { plugin, rest: rest.clone() }).await? {
+            let (href, prn) = api.addresses.derived(content_type, &key);
+            if address == href || address == prn {
+                return Ok(Some(detail.unit.id));
+            }
+        }
+    }
+    Ok(None)
+}
+
+async fn create(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
+    let named = call.body.get("repository").cloned().unwrap_or(Value::Null);
+    let repository = common::repository_named(&api, "repository", &named).await?;
+    if let Some(repository) = &repository {
+        call.may_change(&repository.name)?;
+    }
+    let options = match &kind.rest.rest.fields {
+        Some(fields) => common::options(fields, &call.body, None)?,
+        None => Map::new(),
+    };
+    let placed =
+        api.engine.make_content(kind.plugin, kind.rest.content_type, options, repository.as_ref()).await?;
+    let plugin = api.engine.registry().get(kind.plugin)?;
+    let mut derived = plugin.derived(&placed.place, &placed.unit.key).into_iter();
+    let own = derived.find(|derived| derived.content_type == kind.rest.content_type);
+    let own = own.ok_or_else(|| Error::Internal("nothing follows from what was made".into()))?;
+    let found = made(&api, &kind).await?.remove(&own.key);
+    let (derived, detail) = found.ok_or_else(|| Error::Internal("what was made cannot be found".into()))?;
+    Ok(Reply::created(show(&api, detail.created, &derived, detail.unit.id)))
+}
+
 async fn all(api: &Api, call: &Call, kind: &Kind) -> Result<Vec<Value>, Failure> {
     let mut shown = BTreeMap::new();
+    if call.parameter("repository_version").is_none() {
+        for (key, (derived, detail)) in made(api, kind).await? {
+            shown.insert(key, show(api, detail.created, &derived, detail.unit.id));
+        }
+    }
     let versions = match call.parameter("repository_version") {
         Some(address) => vec![common::version_named(api, "repository_version", &json!(address)).await?],
         None => {
@@ -94,19 +173,19 @@ async fn all(api: &Api, call: &Call, kind: &Kind) -> Result<Vec<Value>, Failure>
     };
     for (repository, number) in &versions {
         for (key, (derived, unit)) in of_version(api, kind, (repository, *number)).await? {
-            shown.entry(key).or_insert_with(|| show(api, repository, &derived, unit));
+            shown.entry(key).or_insert_with(|| show(api, repository.created, &derived, unit));
         }
     }
     Ok(shown.into_values().collect())
 }
 
-fn show(api: &Api, repository: &Repository, derived: &Derived, unit: Id) -> Value {
+fn show(api: &Api, created: Timestamp, derived: &Derived, unit: Id) -> Value {
     let (href, prn) = api.addresses.derived(derived.content_type, &derived.key);
     let mut shown = Map::from_iter([
         ("pulp_href".to_owned(), json!(href)),
         ("prn".to_owned(), json!(prn)),
-        ("pulp_created".to_owned(), json!(show_time(repository.created))),
-        ("pulp_last_updated".to_owned(), json!(show_time(repository.created))),
+        ("pulp_created".to_owned(), json!(show_time(created))),
+        ("pulp_last_updated".to_owned(), json!(show_time(created))),
     ]);
     shown.extend(derived.fields.clone());
     shown.extend(derived.links.iter().map(|(name, link)| {

@@ -116,7 +116,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn clean_up(api: Arc<Api>, call: Call) -> Answer {
     let among = match call.body.get("content_hrefs") {
-        Some(Value::Array(_)) => Some(common::content(&call, "content_hrefs")?),
+        Some(Value::Array(_)) => Some(common::content(&api, &call, "content_hrefs").await?),
         _ => None,
     };
     let minutes = call.body.get("orphan_protection_time").and_then(Value::as_u64);

@@ -37,7 +37,7 @@ use axum::routing::{MethodFilter, on};
 use checkpoint_core::engine::Engine;
 use checkpoint_core::model::Id;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{Extensions, HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -51,6 +51,8 @@ use endpoint::{Answer, Call, Endpoint, Needs, Sends};
 use failure::Failure;
 use openapi::Paths;
 
+/// The header that ties a request to what it causes.
+const CORRELATION: HeaderName = HeaderName::from_static("correlation-id");
 /// What a command does for whoever is told to sign in and cannot, since nobody may yet.
 const FIRST_USER: &str = "Nobody may sign in yet: `debpoint --data DIR user create NAME --role administrator \
      --password-file FILE` makes the first administrator.";
@@ -68,11 +70,16 @@ pub(super) struct Api {
 }
 
 /// Answers a request below [`ROOT`].
-pub(super) async fn answer(router: Router, request: Request<Incoming>, peer: IpAddr) -> http::Response<Body> {
+pub(super) async fn answer(
+    (router, spelling): &(Router, Extensions),
+    request: Request<Incoming>,
+    peer: IpAddr,
+) -> http::Response<Body> {
     let mut request = request.map(axum::body::Body::new);
     request.extensions_mut().insert(peer);
-    let Ok(response) = router.oneshot(request).await;
-    let (parts, body) = response.into_parts();
+    let Ok(response) = router.clone().oneshot(request).await;
+    let (mut parts, body) = response.into_parts();
+    parts.extensions.extend(spelling.clone());
     // Answers are made in memory, so all of the body is there.
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     http::Response::from_parts(parts, full(bytes))
@@ -233,7 +240,7 @@ async fn permit(api: &Api, needs: Needs, call: &Call) -> Result<(), Failure> {
 
 /// The id that ties a request to what it causes: the client's if it is a UUID, else one of our own.
 fn correlation(headers: &HeaderMap) -> String {
-    let said = headers.get("correlation-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let said = headers.get(CORRELATION).and_then(|id| id.to_str().ok()).unwrap_or_default();
     let bare: String = said.chars().filter(|c| *c != '-').collect();
     match bare.len() == 32 && bare.chars().all(|c| c.is_ascii_hexdigit()) {
         true => said.to_owned(),
@@ -269,7 +276,7 @@ fn finish(correlation: &str, answered: Answer) -> Response {
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(value) = HeaderValue::from_str(correlation) {
-        headers.insert(HeaderName::from_static("correlation-id"), value);
+        headers.insert(CORRELATION, value);
     }
     response
 }

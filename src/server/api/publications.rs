@@ -145,7 +145,7 @@ async fn list(api: Arc<Api>, call: Call, kind: Option<Kind>) -> Answer {
     let distributions = api.engine.distributions().await?;
     let content = match call.parameter("content__in").or(call.parameter("content")) {
         Some(list) => {
-            let units = common::content_ids(&call, "content__in", list.split(','))?;
+            let units = common::content_ids(&api, "content__in", list.split(',')).await?;
             Some(api.engine.versions_with(&units).await?)
         }
         None => None,

@@ -396,9 +396,10 @@ async fn sync(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
 async fn modify(api: Arc<Api>, call: Call) -> Answer {
     let repository = common::repository_at(&api, &call).await?;
     call.may_change(&repository.name)?;
-    let add = common::content(&call, "add_content_units")?;
+    let add = common::content(&api, &call, "add_content_units").await?;
     let remove_all = call.body.get("remove_content_units").is_some_and(|units| *units == json!(["*"]));
-    let remove = if remove_all { Vec::new() } else { common::content(&call, "remove_content_units")? };
+    let remove =
+        if remove_all { Vec::new() } else { common::content(&api, &call, "remove_content_units").await? };
     let found = api.engine.unit_details(&[add.clone(), remove.clone()].concat()).await?;
     let mut wanted = add.iter().chain(&remove);
     if let Some(id) = wanted.find(|id| !found.iter().any(|detail| detail.unit.id == **id)) {
@@ -464,7 +465,7 @@ async fn list_versions(api: Arc<Api>, call: Call) -> Answer {
     };
     let content = match call.parameter("content__in").or(call.parameter("content")) {
         Some(list) => {
-            let units = common::content_ids(&call, "content__in", list.split(','))?;
+            let units = common::content_ids(&api, "content__in", list.split(',')).await?;
             Some(api.engine.versions_with(&units).await?)
         }
         None => None,

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use checkpoint_core::Kind;
 use checkpoint_core::engine::{Operation, Purge};
 use checkpoint_core::task::{Task, TaskState, Worker};
+use checkpoint_core::{Error, Kind};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::address::{Addresses, Target};
 use super::common::{self, show_time};
-use super::endpoint::{Answer, Call, Endpoint, Reply};
+use super::endpoint::{Answer, Call, Endpoint, Needs, Reply};
 use super::failure::Failure;
 use super::query::{self, Query};
 use super::schema::{self, Field, object_schema, objects, text, texts, time};
@@ -101,10 +101,21 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "tasks/{id}/profile_artifacts/",
             "tasks_profile_artifacts",
-            "What was measured of a task: nothing.",
-            profile,
+            "Where what was measured of a task is.",
+            profiles,
         )
         .href("task_href", "profile_artifacts/"),
+        Endpoint::new(
+            Method::GET,
+            "tasks/{id}/profile_artifacts/memory_profile/",
+            "tasks_profile_artifacts_memory",
+            "The memory of the process while it carried out a task.",
+            memory,
+        )
+        .href("task_href", "profile_artifacts/memory_profile/")
+        // Pulp's command does not sign in to download it.
+        .needs(Needs::Nothing)
+        .gives(StatusCode::OK, json!({"type": "array", "items": {"type": "object"}})),
         Endpoint::new(Method::POST, "tasks/purge/", "tasks_purge", "Forget old tasks.", purge_tasks)
             .sends(purge, true)
             .gives_task(),
@@ -206,7 +217,8 @@ async fn list(api: Arc<Api>, call: Call) -> Answer {
 }
 
 fn id_at(call: &Call) -> Result<i64, Failure> {
-    match call.addresses.find(call.path.trim_end_matches("profile_artifacts/")) {
+    let task = call.path.split("profile_artifacts/").next().unwrap_or_default();
+    match call.addresses.find(task) {
         Some(Target::Task(id)) => Ok(id),
         _ => Err(Failure::not_found()),
     }
@@ -239,9 +251,19 @@ async fn delete(api: Arc<Api>, call: Call) -> Answer {
     }
 }
 
-async fn profile(api: Arc<Api>, call: Call) -> Answer {
-    api.engine.task(id_at(&call)?).await?;
-    Ok(Reply::ok(json!({"urls": {}})))
+async fn profiles(api: Arc<Api>, call: Call) -> Answer {
+    let task = api.engine.task(id_at(&call)?).await?;
+    let urls = match api.engine.task_profile(task.id).await? {
+        Some(_) => json!({"memory_profile": format!("{}{}memory_profile/", call.origin, call.path)}),
+        None => json!({}),
+    };
+    Ok(Reply::ok(json!({"urls": urls})))
+}
+
+async fn memory(api: Arc<Api>, call: Call) -> Answer {
+    let profile = api.engine.task_profile(id_at(&call)?).await?.ok_or_else(Failure::not_found)?;
+    let wrong = |error: serde_json::Error| Error::Corrupt(format!("what was measured of a task: {error}"));
+    Ok(Reply::ok(serde_json::from_str(&profile).map_err(wrong)?))
 }
 
 async fn purge_tasks(api: Arc<Api>, call: Call) -> Answer {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Pulp, names, string};
 use crate::support::apt::Apt;
-use crate::support::{Debpoint, Server};
+use crate::support::{Debpoint, Server, project};
 
 /// A small signed archive with the shape of Pulp's own fixture: suite ragnarok, components asgard and jotunheimr.
 struct Archive {
@@ -45,11 +45,7 @@ fn an_archive_is_synced_published_and_dated_and_apt_installs_from_the_date() {
     if !program("apt-get") {
         return;
     }
-    let origin = Debpoint::new();
-    origin.repository("hello", "deb");
-    let file = origin.file("hello_1.0_amd64.deb", deb_with("hello", "1.0", "amd64", ""));
-    origin.ok(&["content", "add", "hello", &file, "--suite", "bookworm"]);
-    origin.publish("hello", false);
+    let origin = hello();
     let upstream = origin.serve();
     let keys = pulp.debpoint.file("keys.asc", origin.ok(&["key", "export"]));
     let url = upstream.url("hello/live");
@@ -66,6 +62,97 @@ fn an_archive_is_synced_published_and_dated_and_apt_installs_from_the_date() {
     apt.run("apt-get", &["update"]).clean();
     let said = apt.run("apt-get", &["install", "--print-uris", "hello"]);
     assert!(said.text.contains(&format!("dated/{time}/pool/")), "{}", said.text);
+    // What comes later does not change what the date has.
+    let newer = origin.file("hello_2.0_amd64.deb", deb_with("hello", "2.0", "amd64", ""));
+    origin.ok(&["content", "add", "hello", &newer, "--suite", "bookworm"]);
+    origin.publish("hello", false);
+    pulp.ok("deb repository sync --name hello");
+    let later = pulp.ok("deb publication create --repository hello --checkpoint");
+    let later = string(&later["checkpoint_time"]);
+    for (time, version) in [(&time, "1.0"), (&later, "2.0")] {
+        apt.set_sources(
+            &pulp.debpoint.ok(&["pin", "dated", time]).replace(&guess(&stanza), &pulp.server.url),
+        );
+        apt.run("apt-get", &["update"]).clean();
+        installs(&apt, version);
+    }
+}
+
+/// An archive with one package.
+fn hello() -> Debpoint {
+    let origin = Debpoint::new();
+    origin.repository("hello", "deb");
+    let file = origin.file("hello_1.0_amd64.deb", deb_with("hello", "1.0", "amd64", ""));
+    origin.ok(&["content", "add", "hello", &file, "--suite", "bookworm"]);
+    origin.publish("hello", false);
+    origin
+}
+
+#[test]
+fn a_script_for_a_day_on_pulp_runs_unchanged() {
+    let Some(pulp) = Pulp::start() else { return };
+    if !program("jq") || !program("curl") {
+        return;
+    }
+    let origin = hello();
+    let upstream = origin.serve();
+    let keys = pulp.debpoint.file("keys.asc", origin.ok(&["key", "export"]));
+    let config = format!(
+        "[cli]\nbase_url = \"{}\"\nusername = \"admin\"\npassword = \"correct horse\"\n",
+        pulp.server.url
+    );
+    let directory = pulp.debpoint.path("config/pulp");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("cli.toml"), config).unwrap();
+    let directory = std::path::Path::new(&pulp.program).parent().unwrap().display();
+    let path = format!("{directory}:{}", std::env::var("PATH").unwrap());
+    let run = |words: &[&str]| {
+        let mut command = std::process::Command::new(project().join("benches/pulp-day.sh"));
+        command.args(words).env("PATH", &path).env("XDG_CONFIG_HOME", pulp.debpoint.path("config"));
+        command.env("XDG_CACHE_HOME", pulp.debpoint.path("cache")).env("PYTHONWARNINGS", "ignore");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", crate::support::text(&output.stderr));
+        crate::support::text(&output.stdout)
+    };
+    run(&["setup", &upstream.url("hello/live"), "bookworm", &keys]);
+    for version in ["1.0", "2.0"] {
+        let file =
+            origin.file(&format!("hello_{version}_amd64.deb"), deb_with("hello", version, "amd64", ""));
+        origin.ok(&["content", "add", "hello", &file, "--suite", "bookworm"]);
+        origin.publish("hello", false);
+        let said = run(&["day"]);
+        let steps: Vec<&str> = said.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(steps, ["sync", "checkpoint", "promote", "list", "prune"]);
+        let index = "debian/production/dists/bookworm/main/binary-amd64/Packages";
+        let newest = pulp.server.get(index).text();
+        assert!(newest.contains(&format!("Version: {version}\n")), "{newest}");
+    }
+    let publications = pulp.ok("deb publication list");
+    assert_eq!(publications.as_array().unwrap().len(), 2, "both dates are kept");
+}
+
+/// apt fetches the package and dpkg unpacks and configures it, where this machine has one.
+fn installs(apt: &Apt, version: &str) {
+    let name = format!("hello_{version}_amd64.deb");
+    assert!(apt.download("hello").contains(&name));
+    if !program("dpkg") {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let (deb, admin) = (apt.path("var/cache/apt/archives").join(name), root.path().join("var/lib/dpkg"));
+    std::fs::create_dir_all(admin.join("updates")).unwrap();
+    std::fs::create_dir_all(admin.join("info")).unwrap();
+    std::fs::write(admin.join("status"), "").unwrap();
+    let mut command = std::process::Command::new("dpkg");
+    command
+        .arg(format!("--root={}", root.path().display()))
+        .args(["--force-not-root", "--force-architecture"]);
+    command.arg("--log=/dev/null").arg("-i").arg(deb);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", crate::support::text(&output.stderr));
+    let status = std::fs::read_to_string(admin.join("status")).unwrap();
+    assert!(status.contains("Status: install ok installed"), "{status}");
+    assert!(status.contains(&format!("Version: {version}")), "{status}");
 }
 
 /// The address that `pin` takes for the server's.
@@ -97,13 +184,24 @@ fn a_sync_finds_what_pulp_finds() {
         ("release_architecture", 2),
         ("release_component", 2),
         ("release", 1),
-        // Release, InRelease, Release.gpg and the key: Pulp has all of them as one.
-        ("release_file", 4),
-        // The Release of each index.
-        ("generic_content", 6),
+        ("release_file", 1),
+        ("generic_content", 0),
         ("installer_package", 0),
+        ("installer_file_index", 0),
     ] {
         assert_eq!(count(kind), expected, "{kind}");
+    }
+    let release =
+        &pulp.ok(&format!("deb content --type release_file list --repository-version {version}"))[0];
+    assert_eq!((&release["distribution"], &release["suite"]), (&json!("ragnarok"), &json!("mythology")));
+    let artifacts = release["artifacts"].as_object().unwrap();
+    let forms: Vec<&str> = artifacts.keys().map(String::as_str).collect();
+    assert_eq!(forms, ["dists/ragnarok/InRelease", "dists/ragnarok/Release", "dists/ragnarok/Release.gpg"]);
+    for kind in ["release", "release_component", "release_architecture", "package_release_component"] {
+        let list = pulp.ok(&format!("deb content --type {kind} list --repository-version {version}"));
+        let shown =
+            pulp.ok(&format!("deb content --type {kind} show --href {}", string(&list[0]["pulp_href"])));
+        assert_eq!(shown, list[0]);
     }
     let version = pulp.ok("deb repository version show --repository myths");
     assert_eq!(version["number"], 1);
@@ -210,6 +308,11 @@ fn packages_are_uploaded_added_and_removed() {
     assert_eq!(names(&pulp.ok("deb repository content list --repository r"), "package"), ["thor"]);
     pulp.ok(&format!("deb repository content remove --repository r --package-href {href}"));
     assert_eq!(pulp.ok("deb repository content list --repository r"), json!([]));
+    let units = json!([{"pulp_href": href}]).to_string();
+    for (option, expected) in [("--add-content", vec!["thor"]), ("--remove-content", vec![])] {
+        pulp.ok_of(&["deb", "repository", "content", "modify", "--repository", "r", option, &units]);
+        assert_eq!(names(&pulp.ok("deb repository content list --repository r"), "package"), expected);
+    }
     pulp.ok(&format!(
         "deb content upload --file {file} --repository r --distribution my-dist --component my-comp"
     ));
@@ -224,6 +327,50 @@ fn packages_are_uploaded_added_and_removed() {
         pulp.refused(&format!("deb content upload --file {}", pulp.debpoint.file("x.deb", "no package")))
             .contains("failed")
     );
+}
+
+#[test]
+fn components_are_made_by_themselves_and_published_empty() {
+    let Some(pulp) = Pulp::start() else { return };
+    let create = "deb content --type release_component create --distribution foo --component";
+    let made = pulp.ok(&format!("{create} bar"));
+    assert_eq!((&made["distribution"], &made["component"]), (&json!("foo"), &json!("bar")));
+    let href = string(&made["pulp_href"]);
+    assert_eq!(pulp.ok(&format!("{create} bar")), made, "it is there already");
+    assert_eq!(pulp.ok(&format!("deb content --type release_component show --href {href}")), made);
+    let repository = pulp.ok("deb repository create --name r");
+    let add = json!({"add_content_units": [href]});
+    let modified =
+        pulp.done(&pulp.call("POST", &format!("{}modify/", string(&repository["pulp_href"])), &add));
+    assert_eq!(modified["state"], "completed", "{modified}");
+    let list = |version: u32| {
+        let version = format!("{}{version}/", string(&repository["versions_href"]));
+        names(
+            &pulp.ok(&format!("deb content --type release_component list --repository-version {version}")),
+            "component",
+        )
+    };
+    assert_eq!((list(0), list(1)), (vec![], vec!["bar".to_owned()]));
+    let body = json!({"distribution": "foo", "component": "more", "repository": repository["pulp_href"]});
+    let (status, _) = pulp.call("POST", "/pulp/api/v3/content/deb/release_components/", &body);
+    assert_eq!((status, list(2)), (201, vec!["bar".to_owned(), "more".to_owned()]));
+    pulp.ok("deb publication create --repository r");
+    pulp.ok("deb distribution create --name r --base-path r --repository r");
+    let release = pulp.server.get("r/dists/foo/Release").text();
+    assert!(release.contains("\nComponents: bar more\n"), "{release}");
+    assert_eq!(pulp.server.get("r/dists/foo/bar/binary-amd64/Packages").text(), "");
+    pulp.ok(&format!("{create} lonely"));
+    pulp.ok("orphan cleanup --protection-time 0");
+    let left = names(&pulp.ok("deb content --type release_component list"), "component");
+    assert_eq!(left, ["bar", "more"]);
+    for body in [
+        json!({"distribution": "../x", "component": "main"}),
+        json!({"distribution": "x", "component": "by-hash"}),
+        json!({"distribution": "x"}),
+    ] {
+        let (status, answer) = pulp.call("POST", "/pulp/api/v3/content/deb/release_components/", &body);
+        assert_eq!(status, 400, "{body}: {answer}");
+    }
 }
 
 #[test]

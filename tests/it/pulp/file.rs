@@ -11,13 +11,17 @@ fn upstream() -> (Upstream, String) {
     let upstream = Upstream::default();
     let mut manifest = String::new();
     for name in ["1.iso", "2.iso", "3.iso"] {
-        let bytes = name.repeat(205)[..1024].to_owned();
-        manifest.push_str(&format!("{name},{},1024\n", Digests::of(bytes.as_bytes()).sha256));
-        upstream.set(&format!("/{name}"), bytes.as_bytes());
+        let bytes = upstream_file(name);
+        manifest.push_str(&format!("{name},{},1024\n", Digests::of(&bytes).sha256));
+        upstream.set(&format!("/{name}"), &bytes);
     }
     upstream.set("/PULP_MANIFEST", manifest.as_bytes());
     let url = format!("{}/PULP_MANIFEST", upstream.start());
     (upstream, url)
+}
+
+fn upstream_file(name: &str) -> Vec<u8> {
+    name.repeat(205).into_bytes()[..1024].to_vec()
 }
 
 /// The dates that the page of a checkpoint distribution lists.
@@ -42,6 +46,8 @@ fn checkpoints_are_made_listed_and_served() {
     let first_dates = dates(&page.text());
     assert_eq!((page.status, first_dates.len()), (200, 1), "{}", page.text());
     pulp.ok("file repository sync --repository files");
+    // There is to be a time between the two.
+    until(&after(&first_dates[0], 2));
     let second = pulp.ok("file publication create --repository files --checkpoint");
     let both = dates(&pulp.server.get("checkpoint/files/").text());
     assert_eq!(both, [first_dates[0].as_str(), second["checkpoint_time"].as_str().unwrap()]);
@@ -52,26 +58,27 @@ fn checkpoints_are_made_listed_and_served() {
         ["1.iso 1.0 kB", "2.iso 1.0 kB", "3.iso 1.0 kB", "PULP_MANIFEST 228 Bytes"]
     );
     let between = after(&both[1], -1);
+    assert!(between > both[0]);
     let answer = pulp.server.get(&format!("checkpoint/files/{between}/"));
-    if between == both[0] {
-        assert_eq!(answer.status, 200);
-    } else {
-        assert_eq!((answer.status, answer.text().as_str()), (301, "301: Moved Permanently"));
-        let target = format!("/pulp/content/checkpoint/files/{}/", both[0]);
-        assert_eq!(answer.header("location"), Some(target.as_str()));
-    }
+    assert_eq!((answer.status, answer.text().as_str()), (301, "301: Moved Permanently"));
+    let target = format!("/pulp/content/checkpoint/files/{}/", both[0]);
+    assert_eq!(answer.header("location"), Some(target.as_str()));
     assert_eq!(pulp.server.get(&format!("checkpoint/files/{}/1.iso", both[0])).status, 404, "nothing leaks");
     assert_eq!(pulp.server.get("live/1.iso").body.len(), 1024);
     let distribution = pulp.ok("file distribution show --distribution dated");
     let asked = pulp.call("PATCH", &string(&distribution["pulp_href"]), &serde_json::json!({"direct": true}));
     assert_eq!(pulp.done(&asked)["state"], "completed");
     let later = after(&both[1], 1);
-    while crate::support::now() < later {
-        std::thread::yield_now();
-    }
+    until(&later);
     let answer = pulp.server.get(&format!("checkpoint/files/{later}/1.iso"));
     assert_eq!((answer.status, answer.body.len()), (200, 1024));
     assert_eq!(answer.header("x-checkpoint"), Some(both[1].as_str()));
+}
+
+fn until(time: &str) {
+    while crate::support::now().as_str() < time {
+        std::thread::yield_now();
+    }
 }
 
 /// Names and sizes of a directory page.
@@ -335,6 +342,168 @@ fn what_contradicts_itself_is_refused_in_pulps_words() {
     );
     let (status, answer) = pulp.call("GET", &format!("{distributions}?x=1"), &serde_json::Value::Null);
     assert_eq!((status, answer), (400, serde_json::json!({"errors": ["Invalid Filter: 'x'"]})));
+}
+
+#[test]
+fn a_remote_keeps_certificates_and_shows_no_key() {
+    let Some(pulp) = Pulp::start() else { return };
+    let pem = |kind: &str| format!("-----BEGIN {kind}-----\nTUlJQg==\n-----END {kind}-----\n");
+    let certificate = pulp.debpoint.file("cert.pem", pem("CERTIFICATE"));
+    let key = pulp.debpoint.file("key.pem", pem("PRIVATE KEY"));
+    pulp.ok(&format!(
+        "file remote create --name r --url https://localhost/PULP_MANIFEST --client-cert @{certificate}"
+    ));
+    let shown = pulp.ok("file remote show --name r");
+    let lines = |value: &serde_json::Value| string(value).trim().to_owned();
+    assert_eq!(lines(&shown["client_cert"]), pem("CERTIFICATE").trim());
+    assert!(pulp.refused("file remote update --name r --ca-cert nonsense").contains("CA certificate"));
+    pulp.ok("file repository create --name r --remote r");
+    assert!(pulp.refused("file repository sync --name r").contains("needs its key"));
+    // Not a certificate after all, which is said as soon as both are there.
+    let why = pulp.refused(&format!("file remote update --name r --client-key @{key}"));
+    assert!(why.contains("private key"), "{why}");
+    let [certificate, key] = self_signed(&pulp);
+    pulp.ok(&format!("file remote update --name r --client-cert @{certificate} --client-key @{key}"));
+    pulp.ok(&format!("file remote update --name r --ca-cert @{certificate}"));
+    let shown = pulp.ok("file remote show --name r");
+    let pem = std::fs::read_to_string(&certificate).unwrap();
+    assert_eq!(lines(&shown["client_cert"]), pem.trim());
+    assert_eq!(lines(&shown["ca_cert"]), pem.trim());
+    assert!(!shown.to_string().contains("PRIVATE KEY"), "{shown}");
+    let hidden = shown["hidden_fields"].as_array().unwrap();
+    assert!(hidden.contains(&serde_json::json!({"name": "client_key", "is_set": true})), "{shown}");
+    for option in ["--client-cert", "--client-key", "--ca-cert"] {
+        pulp.ok_of(&["file", "remote", "update", "--name", "r", option, ""]);
+    }
+    let shown = pulp.ok("file remote show --name r");
+    assert_eq!(
+        (&shown["client_cert"], &shown["ca_cert"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+}
+
+/// A certificate and its key, as files.
+fn self_signed(pulp: &Pulp) -> [String; 2] {
+    let names = ["own.pem", "own-key.pem"].map(|name| pulp.debpoint.path(name).display().to_string());
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "9",
+        ])
+        .args(["-subj", "/CN=localhost", "-out", &names[0], "-keyout", &names[1]])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    names
+}
+
+#[test]
+fn space_is_reclaimed_but_for_versions_to_keep_and_files_come_back_when_somebody_asks() {
+    let Some(pulp) = Pulp::start() else { return };
+    let (_upstream, url) = upstream();
+    pulp.ok(&format!("file remote create --name files --url {url}"));
+    pulp.ok("file repository create --name files --remote files --autopublish");
+    pulp.ok("file repository sync --name files");
+    pulp.ok("file distribution create --name files --base-path files --repository files");
+    let artifacts = || {
+        let list = pulp.ok("file repository content list --repository files --version 1");
+        list.as_array().unwrap().iter().filter(|one| one["artifact"].is_string()).count()
+    };
+    assert_eq!(artifacts(), 3);
+    pulp.ok_of(&[
+        "repository",
+        "reclaim",
+        "--repository",
+        "file:file:files",
+        "--keep-version",
+        "file:file:files",
+        "1",
+    ]);
+    assert_eq!(artifacts(), 3);
+    pulp.ok("repository reclaim --repository file:file:files");
+    assert_eq!(artifacts(), 0);
+    assert!(pulp.server.get("files/1.iso").body == upstream_file("1.iso"));
+    assert_eq!(artifacts(), 1);
+    pulp.debpoint.ok(&["verify"]);
+}
+
+#[test]
+fn a_damaged_file_is_found_by_repair_and_fetched_again() {
+    let Some(pulp) = Pulp::start() else { return };
+    let (_upstream, url) = upstream();
+    pulp.ok(&format!("file remote create --name files --url {url}"));
+    pulp.ok("file repository create --name files --remote files --autopublish");
+    pulp.ok("file repository sync --name files");
+    pulp.ok("file distribution create --name files --base-path files --repository files");
+    let sha256 = Digests::of(&upstream_file("2.iso")).sha256.to_string();
+    let stored = stored(&pulp.debpoint.data().join("store"), &sha256).unwrap();
+    std::fs::write(&stored, vec![0; 1024]).unwrap();
+    let repaired = pulp.ok("file repository version repair --repository files");
+    let reports = repaired["progress_reports"].as_array().cloned().unwrap_or_default();
+    assert!(reports.iter().any(|report| report["done"] != 0), "{repaired}");
+    assert!(pulp.server.get("files/2.iso").body == upstream_file("2.iso"));
+    pulp.debpoint.ok(&["verify"]);
+}
+
+/// The file in the store whose name ends with these digits.
+fn stored(directory: &std::path::Path, sha256: &str) -> Option<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.into_iter().find_map(|path| match path.is_dir() {
+        true => stored(&path, sha256),
+        false => sha256.ends_with(path.file_name()?.to_str()?).then_some(path),
+    })
+}
+
+#[test]
+fn every_version_becomes_a_checkpoint_and_times_are_compared() {
+    let Some(pulp) = Pulp::start() else { return };
+    let (files, url) = upstream();
+    pulp.ok(&format!("file remote create --name files --url {url}"));
+    let repository = pulp.ok("file repository create --name files --remote files");
+    let repository = string(&repository["pulp_href"]);
+    let change = serde_json::json!({"autopublish_checkpoint": true});
+    assert_eq!(pulp.done(&pulp.call("PATCH", &repository, &change))["state"], "completed");
+    pulp.ok("file repository sync --name files");
+    let more = Digests::of(b"more");
+    files.set("/more", b"more");
+    let manifest = String::from_utf8(files.file("/PULP_MANIFEST")).unwrap();
+    files.set("/PULP_MANIFEST", format!("{manifest}more,{},4\n", more.sha256).as_bytes());
+    pulp.ok("file repository sync --name files");
+    let get = |path: &str| {
+        let (status, answer) = pulp.call("GET", &format!("{repository}{path}"), &serde_json::Value::Null);
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    let times = get("checkpoints/")["checkpoints"].clone();
+    let times = times.as_array().unwrap();
+    assert_eq!(times.len(), 2, "{times:?}");
+    let (first, second) = (string(&times[0]["time"]), string(&times[1]["time"]));
+    assert_eq!(pulp.ok("file publication list --repository files").as_array().unwrap().len(), 2);
+    let diff = get(&format!("diff/?from={first}&to={second}"));
+    assert_eq!(diff["changes"].as_array().unwrap().len(), 1, "{diff}");
+    assert_eq!(
+        (&diff["changes"][0]["name"], &diff["changes"][0]["change"]),
+        (&"more".into(), &"added".into())
+    );
+    let plan = get("retention/?retain_checkpoints=1");
+    assert!(plan.to_string().contains(&first) && !plan.to_string().contains(&second), "{plan}");
+    assert_eq!(get("checkpoints/")["checkpoints"].as_array().unwrap().len(), 2, "nothing was deleted");
+    for (path, status) in [
+        ("diff/?from=yesterday&to=today".to_owned(), 400),
+        ("diff/".to_owned(), 400),
+        ("diff/?from=19990101T000000Z&to=19990101T000001Z".to_owned(), 404),
+        ("retention/?retain_checkpoints=0".to_owned(), 400),
+    ] {
+        let answer = pulp.call("GET", &format!("{repository}{path}"), &serde_json::Value::Null);
+        assert_eq!(answer.0, status, "{path}: {}", answer.1);
+    }
 }
 
 #[test]

@@ -94,6 +94,11 @@ fn changes_are_recorded_with_who_what_when_and_from_where() {
     assert!(last[0]["outcome"].as_str().unwrap().starts_with("refused"), "{}", last[0]);
     assert!(last[2]["who"].as_str().unwrap().starts_with("cli:"), "{}", last[2]);
     assert!(last[2]["what"].as_str().unwrap().contains("user create admin"), "{}", last[2]);
+    pulp.debpoint.ok(&["key", "generate", "--user-id", "Archive <archive@example.org>"]);
+    pulp.debpoint.ok(&["key", "list"]);
+    let entries = pulp.debpoint.json(&["audit"]);
+    let last = entries.as_array().unwrap().last().unwrap();
+    assert!(last["what"].as_str().unwrap().contains("key generate"), "a look at keys is no change: {last}");
 }
 
 #[test]

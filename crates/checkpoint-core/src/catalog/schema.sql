@@ -176,7 +176,9 @@ CREATE TABLE task (
     made @text NOT NULL,
     reservations @text NOT NULL,
     created_by @text,
-    correlation @text NOT NULL
+    correlation @text NOT NULL,
+    measured BIGINT NOT NULL,
+    profile @text
 );
 CREATE INDEX task_state ON task (state, id);
 

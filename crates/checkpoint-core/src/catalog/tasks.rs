@@ -14,7 +14,7 @@ use crate::task::{ProgressReport, Reservation, Resource, Task, TaskState, Worker
 use crate::time::Timestamp;
 
 const SELECT: &str = "SELECT t.id, t.name, t.operation, t.state, t.created, t.unblocked, t.started, t.finished, \
-     t.worker, t.error, t.progress, t.made, t.reservations, t.created_by, t.correlation FROM task t";
+     t.worker, t.error, t.progress, t.made, t.reservations, t.created_by, t.correlation, t.measured FROM task t";
 
 /// That no older task which is not finished holds, or waits for, something that task `t` needs for itself; or
 /// holds for itself something that `t` needs.
@@ -35,6 +35,8 @@ pub struct NewTask<'a> {
     pub created_by: Option<&'a str>,
     /// As in [`Task`].
     pub correlation: &'a str,
+    /// As in [`Task`].
+    pub measured: bool,
 }
 
 /// How a task ended.
@@ -48,6 +50,8 @@ pub struct Ending<'a> {
     pub made: &'a [Resource],
     /// How far its stages came.
     pub progress: &'a [ProgressReport],
+    /// What was measured of it, as JSON.
+    pub profile: Option<&'a str>,
 }
 
 impl Catalog {
@@ -65,6 +69,13 @@ impl Catalog {
         let read =
             row.and_then(|row| row.as_ref().map(task).transpose()).map_err(Error::db("find a task"))?;
         read.ok_or_else(|| Error::NotFound { what: "task", name: id.to_string() })
+    }
+
+    /// What was measured of a task that has ended, as JSON; `None` if nothing was.
+    pub async fn task_profile(&self, id: Id) -> Result<Option<String>> {
+        let row =
+            sqlx::query("SELECT profile FROM task WHERE id = $1").bind(id).fetch_optional(&self.pool).await;
+        row.and_then(|row| row.map_or(Ok(None), |row| row.try_get(0))).map_err(Error::db("look at a task"))
     }
 
     /// Where a task stands; `None` if there is no such task any more.
@@ -121,6 +132,7 @@ fn task(row: &AnyRow) -> sqlx::Result<Task> {
         reservations: decoded(row, 12)?,
         created_by: row.try_get(13)?,
         correlation: row.text(14)?,
+        measured: row.flag(15)?,
     })
 }
 
@@ -138,11 +150,12 @@ impl Transaction {
     pub async fn create_task(&mut self, new: &NewTask<'_>, now: Timestamp) -> Result<Id> {
         let doing = "record a task";
         let sql = "INSERT INTO task (name, operation, state, created, attempts, progress, made, reservations, \
-             created_by, correlation) VALUES ($1, $2, 'waiting', $3, 0, '[]', '[]', $4, $5, $6) RETURNING id";
+             created_by, correlation, measured) VALUES ($1, $2, 'waiting', $3, 0, '[]', '[]', $4, $5, $6, $7) RETURNING id";
         let query =
             sqlx::query(sql).bind(new.name.to_owned()).bind(new.operation.to_string()).bind(now.unix());
         let query = query.bind(encoded(new.reservations)?).bind(new.created_by.map(str::to_owned));
-        let row = query.bind(new.correlation.to_owned()).fetch_one(self.connection()).await;
+        let query = query.bind(new.correlation.to_owned()).bind(i64::from(new.measured));
+        let row = query.fetch_one(self.connection()).await;
         let id = row.and_then(|row| row.integer(0)).map_err(Error::db(doing))?;
         let mut locks: Vec<(String, bool)> =
             new.reservations.iter().map(|wanted| (wanted.resource.lock(), wanted.exclusive)).collect();
@@ -237,13 +250,14 @@ impl Transaction {
             None => "worker IS NULL AND state = 'waiting' AND $7 = ''",
         };
         let sql = AssertSqlSafe(format!(
-            "UPDATE task SET state = $1, error = $2, made = $3, progress = $4, finished = $5 \
+            "UPDATE task SET state = $1, error = $2, made = $3, progress = $4, finished = $5, profile = $8 \
              WHERE id = $6 AND {condition}"
         ));
         let query = sqlx::query(sql).bind(ending.state.as_str().to_owned());
         let query = query.bind(ending.error.map(str::to_owned)).bind(encoded(ending.made)?);
         let query = query.bind(encoded(ending.progress)?).bind(now.unix()).bind(id);
-        let done = query.bind(worker.unwrap_or_default().to_owned()).execute(self.connection()).await;
+        let query = query.bind(worker.unwrap_or_default().to_owned()).bind(ending.profile.map(str::to_owned));
+        let done = query.execute(self.connection()).await;
         if done.map_err(Error::db(doing))?.rows_affected() == 0 {
             return Ok(false);
         }

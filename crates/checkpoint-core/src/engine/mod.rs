@@ -14,6 +14,7 @@ mod on_demand;
 mod operation;
 mod orphans;
 mod pin;
+mod profile;
 mod publish;
 mod remotes;
 mod repositories;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::Engine;
 use super::operation::Operation;
+use super::profile::Profile;
 use crate::catalog::{Ending, NewTask};
 use crate::error::{Error, Result};
 use crate::model::Id;
@@ -52,6 +53,8 @@ pub struct TaskRequest {
     pub created_by: Option<String>,
     /// What the caller's log calls the request.
     pub correlation: String,
+    /// Whether the memory of the process that carries it out is measured.
+    pub measured: bool,
 }
 
 /// Which tasks `purge` deletes.
@@ -74,6 +77,7 @@ impl Engine {
             reservations: &request.reservations,
             created_by: request.created_by.as_deref(),
             correlation: &request.correlation,
+            measured: request.measured,
         };
         let mut transaction = self.catalog.begin().await?;
         let id = transaction.create_task(&new, self.now()).await?;
@@ -90,6 +94,12 @@ impl Engine {
     /// A task as it stands.
     pub async fn task(&self, id: Id) -> Result<Task> {
         self.catalog.task(id).await
+    }
+
+    /// What was measured of a task that has ended, as JSON: a list of moments, each with `seconds` since it was begun and
+    /// the `resident_bytes` of the process. `None` if it was not asked for.
+    pub async fn task_profile(&self, id: Id) -> Result<Option<String>> {
+        self.catalog.task_profile(id).await
     }
 
     /// A task once it is in a final state, or as it stands when `patience` has run out.
@@ -114,7 +124,8 @@ impl Engine {
     /// Has a task stopped: one that waits at once, one that runs when its worker notices. A task in a final state
     /// stays what it is, which is a conflict.
     pub async fn cancel_task(&self, id: Id) -> Result<Task> {
-        let ending = Ending { state: TaskState::Canceled, error: None, made: &[], progress: &[] };
+        let ending =
+            Ending { state: TaskState::Canceled, error: None, made: &[], progress: &[], profile: None };
         let mut transaction = self.catalog.begin().await?;
         let waited = transaction.end_task(id, None, &ending, self.now()).await?;
         let stopped = waited || transaction.stop_task(id).await?;
@@ -250,7 +261,7 @@ impl Engine {
                 TaskState::Canceling => (TaskState::Canceled, None),
                 _ => (TaskState::Failed, Some("the worker that carried it out is gone")),
             };
-            let ending = Ending { state, error, made: &[], progress: &task.progress };
+            let ending = Ending { state, error, made: &[], progress: &task.progress, profile: None };
             transaction.end_task(task.id, task.worker.as_deref(), &ending, self.now()).await?;
         }
         transaction.commit().await?;
@@ -260,7 +271,9 @@ impl Engine {
 
     /// Carries out a task that `worker` has taken.
     async fn run_task(&self, worker: &str, id: Id) {
-        let operation = self.catalog.task(id).await.and_then(|task| read_operation(&task.operation));
+        let task = self.catalog.task(id).await;
+        let mut profile = task.as_ref().is_ok_and(|task| task.measured).then(Profile::begin);
+        let operation = task.and_then(|task| read_operation(&task.operation));
         let progress = Arc::new(TaskProgress::default());
         // A task of its own, so that a panic in it is a failure of the operation and not of the worker. The set has
         // it stopped when the worker is.
@@ -278,6 +291,7 @@ impl Engine {
                 Some(done) = job.join_next() => break done,
                 _ = changes.changed() => {}
                 _ = tick.tick() => {
+                    profile.iter_mut().for_each(Profile::sample);
                     let reports = progress.reports(TaskState::Running);
                     if reports != written {
                         report(self.write_progress(id, &reports).await);
@@ -301,7 +315,9 @@ impl Engine {
             }
         };
         let reports = progress.reports(state);
-        let ending = Ending { state, error: error.as_deref(), made: &made, progress: &reports };
+        let profile = profile.and_then(|profile| profile.finish().ok());
+        let (error, profile) = (error.as_deref(), profile.as_deref());
+        let ending = Ending { state, error, made: &made, progress: &reports, profile };
         // What was done has to be told, or the task would seem to run for as long as this worker does.
         while let Err(error) = self.end_task(worker, id, &ending).await {
             report(Err(error));

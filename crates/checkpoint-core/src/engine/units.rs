@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Engine;
 use super::modify::{Modification, Modified};
@@ -148,6 +148,24 @@ impl Engine {
             self.delete_upload(upload).await?;
         }
         Ok(Resource::Content(content_type, id))
+    }
+
+    /// Makes a content unit that has no file; with a repository, its next version has it.
+    pub async fn make_content(
+        &self,
+        plugin: &str,
+        content_type: &str,
+        options: Map<String, Value>,
+        repository: Option<&Repository>,
+    ) -> Result<Placed<NewUnit>> {
+        let plugin = self.registry.get(plugin)?;
+        let placed = plugin.make(content_type, &Value::Object(options))?;
+        self.record_unit(&placed.unit, &[], &plugin.declaration().unserved()).await?;
+        if let Some(repository) = repository {
+            let units = vec![placed.clone()];
+            self.modify(repository, Modification { units, ..Modification::default() }).await?;
+        }
+        Ok(placed)
     }
 
     async fn record_unit(&self, unit: &NewUnit, artifacts: &[Digests], unserved: &[&str]) -> Result<Id> {

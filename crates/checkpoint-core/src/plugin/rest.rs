@@ -76,11 +76,13 @@ pub struct RestContent {
     pub content_type: &'static str,
     /// The parameter that holds a unit's href, without `_href`: `deb_package`.
     pub parameter: &'static str,
-    /// Its path, its model, and the fields of an upload besides the file.
+    /// Its path, its model, and what is sent to make one, besides a file.
     pub rest: RestType,
-    /// Whether files are uploaded as this type.
+    /// Whether one can be made: of a file, or if it is derived of its fields alone, by [`super::Plugin::make`].
     pub upload: bool,
-    /// Whether nothing keeps it: it follows from where units stand, as [`super::Plugin::derived`] says.
+    /// Whether one may have several files.
+    pub several: bool,
+    /// Whether nothing need keep it: it follows from where units stand, as [`super::Plugin::derived`] says.
     pub derived: bool,
     /// The names of its links, if it is derived.
     pub links: &'static [&'static str],

@@ -41,6 +41,12 @@ pub trait Plugin: Send + Sync {
         String::new()
     }
 
+    /// A unit without a file, of a derived type, from the options that the REST API's fields mean. [`Error::Invalid`]
+    /// says what is wrong.
+    fn make(&self, content_type: &str, _options: &Value) -> Result<Placed<NewUnit>> {
+        Err(Error::Invalid(format!("content of type {content_type} comes with a file")))
+    }
+
     /// What follows from the place and the key of a unit, for the REST API.
     fn derived(&self, _place: &str, _key: &str) -> Vec<Derived> {
         Vec::new()

@@ -27,7 +27,8 @@ fn publish(repository: &Name) -> Operation {
 
 async fn ask(engine: &Engine, operation: Operation, reservations: Vec<Reservation>) -> Id {
     let (name, correlation) = ("test".to_owned(), "0".repeat(32));
-    let request = TaskRequest { name, operation, reservations, created_by: None, correlation };
+    let request =
+        TaskRequest { name, operation, reservations, created_by: None, correlation, measured: false };
     engine.create_task(request).await.unwrap()
 }
 
