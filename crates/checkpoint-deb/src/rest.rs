@@ -72,14 +72,14 @@ struct RemoteFields {
     #[serde(default)]
     sync_installer: bool,
     /// Whether the signed Release and all forms of the indices are kept, for verbatim publications.
-    #[serde(default = "kept")]
+    #[serde(default = "always")]
     verbatim: bool,
     /// A pattern of the packages that are synced, as docs/patterns.md describes it.
     #[serde(default)]
     filter: Option<String>,
 }
 
-fn kept() -> bool {
+fn always() -> bool {
     true
 }
 
@@ -380,24 +380,38 @@ pub(crate) fn rest() -> Rest {
     }
 }
 
-/// The content types: those that are kept, then those that follow from where packages stand.
-fn content() -> Vec<RestContent> {
-    let kept = |(content_type, parameter), (path, model), shows: &'static [&'static str]| RestContent {
+/// A content type that is kept: its name and its parameter, its path and its model, and the fields that it shows.
+fn kept(
+    (content_type, parameter): (&'static str, &'static str),
+    (path, model): (&'static str, &'static str),
+    shows: &'static [&'static str],
+) -> RestContent {
+    RestContent {
         content_type,
         parameter,
         rest: RestType { path, model, fields: Some(RestFields::of::<UploadFields>()) },
         upload: content_type == PACKAGE,
         several: [RELEASE_FILE, SOURCE_PACKAGE].contains(&content_type),
+        key: match content_type {
+            PACKAGE | INSTALLER_PACKAGE => Some(("package", "_")),
+            SOURCE_PACKAGE => Some(("source", "_")),
+            _ => None,
+        },
         derived: false,
         links: &[],
         shows,
-    };
+    }
+}
+
+/// The content types: those that are kept, then those that follow from where packages stand.
+fn content() -> Vec<RestContent> {
     let derived = |(content_type, parameter), (path, model), shows, links| RestContent {
         content_type,
         parameter,
         rest: RestType { path, model, fields: None },
         upload: false,
         several: false,
+        key: None,
         derived: true,
         links,
         shows,

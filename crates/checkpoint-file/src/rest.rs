@@ -72,6 +72,7 @@ pub(crate) fn rest() -> Rest {
             },
             upload: true,
             several: false,
+            key: Some(("relative_path", "")),
             derived: false,
             links: &[],
             shows: &[],

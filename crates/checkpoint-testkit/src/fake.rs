@@ -33,6 +33,7 @@ fn rest() -> Rest {
             rest: named("notes", "note"),
             upload: true,
             several: false,
+            key: None,
             derived: false,
             links: &[],
             shows: &[],

@@ -1,5 +1,6 @@
 //! Content units.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use checkpoint_core::catalog::{Part, UnitDetail};
@@ -154,6 +155,11 @@ async fn list(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
         };
         let there = derived::units_at(&api, version, address).await?;
         ids.retain(|id| there.contains(id));
+    }
+    if let Some((value, (_, end))) = kind.rest.key.and_then(|key| Some((query.only(key.0)?, key))) {
+        let few = api.engine.unit_ids_by_key(kind.rest.content_type, &format!("{value}{end}")).await?;
+        let few: HashSet<Id> = few.into_iter().collect();
+        ids.retain(|id| few.contains(id));
     }
     let labels = Labels::read(&api).await?;
     if !query.needs_all() {

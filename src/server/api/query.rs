@@ -139,6 +139,15 @@ impl Query {
         !self.filters.is_empty() || !self.ordering.is_empty()
     }
 
+    /// The one value that a field has to have.
+    pub(super) fn only(&self, field: &str) -> Option<&str> {
+        let mut tests = self.filters.iter().filter(|filter| filter.field == field);
+        tests.find_map(|filter| match &filter.test {
+            Test::Is(value) => value.as_str(),
+            _ => None,
+        })
+    }
+
     /// The part of `count` entries that is the page.
     pub(super) fn page(&self, count: usize) -> std::ops::Range<usize> {
         let start = self.offset.min(count);

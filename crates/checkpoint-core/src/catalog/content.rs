@@ -64,6 +64,14 @@ impl Catalog {
         ids(rows)
     }
 
+    /// The rows of the units of a type whose keys begin with this text.
+    pub async fn unit_ids_by_key(&self, content_type: &str, beginning: &str) -> Result<Vec<Id>> {
+        // Keys compare byte by byte in both databases, and no text has a character above this one.
+        let sql = "SELECT id FROM content_unit WHERE unit_key >= $1 AND unit_key < $2 AND content_type = $3";
+        let query = sqlx::query(sql).bind(beginning.to_owned()).bind(format!("{beginning}{}", char::MAX));
+        ids(query.bind(content_type.to_owned()).fetch_all(&self.pool).await)
+    }
+
     /// The rows of the units of a type in a part of a version, newest first.
     pub async fn unit_ids_in(
         &self,

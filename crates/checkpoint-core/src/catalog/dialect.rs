@@ -46,6 +46,8 @@ impl Dialect {
         };
         let open = |connections: u32| {
             let pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+            // To wait in the queue is nothing to warn of.
+            let pool = pool.acquire_slow_threshold(PATIENCE);
             pool.after_connect(move |connection, _| Box::pin(self.prepare_connection(connection)))
                 .connect_lazy_with(options.clone())
         };

@@ -199,6 +199,11 @@ impl Engine {
         }
     }
 
+    /// The rows of all units of a type whose keys begin with this text.
+    pub async fn unit_ids_by_key(&self, content_type: &str, beginning: &str) -> Result<Vec<Id>> {
+        self.catalog.unit_ids_by_key(content_type, beginning).await
+    }
+
     /// Place, row and key of each unit of a version.
     pub async fn placed_keys(&self, repository: Id, version: i64) -> Result<Vec<(String, Id, String)>> {
         let contents = self.catalog.contents(repository, version).await?.into_iter();

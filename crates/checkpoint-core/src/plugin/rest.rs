@@ -82,6 +82,9 @@ pub struct RestContent {
     pub upload: bool,
     /// Whether one may have several files.
     pub several: bool,
+    /// The field that a unit's key begins with, and what follows it there, if there is such a one: then not all units
+    /// need be looked at for those with one value of it.
+    pub key: Option<(&'static str, &'static str)>,
     /// Whether nothing need keep it: it follows from where units stand, as [`super::Plugin::derived`] says.
     pub derived: bool,
     /// The names of its links, if it is derived.
