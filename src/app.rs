@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use checkpoint_core::engine::{Engine, EngineConfig};
-use checkpoint_core::signer::Signer;
+use checkpoint_core::signer::{Signer, SigningKey};
 use checkpoint_core::time::Clock;
 use url::Url;
 
@@ -128,6 +128,14 @@ impl Signer for LazyKeyring {
 
     fn public_keys(&self) -> checkpoint_core::Result<String> {
         self.get(self.clock.now())?.public_keys()
+    }
+
+    fn keys(&self) -> checkpoint_core::Result<Vec<SigningKey>> {
+        match self.keyring.get() {
+            Some(keyring) => Signer::keys(keyring),
+            // To look at them makes none.
+            None => Signer::keys(&Keyring::open(&self.directory)?),
+        }
     }
 }
 

@@ -99,7 +99,7 @@ impl Command {
                 output.line(&sentence(&name, &modified))
             }
             Command::Copy(Copy { from, to, pattern, with_dependencies, newest, json }) => {
-                let request = CopyRequest { pattern, with_dependencies, newest };
+                let request = CopyRequest { units: None, pattern, with_dependencies, newest };
                 let copied = app.engine.copy(&[from], &to, request).await?;
                 if json { output.json(&copied) } else { print_copied(&to, &copied, output) }
             }

@@ -100,6 +100,9 @@ pub struct Sync {
     /// Take it even if the upstream has gone back in time, has expired, or has changed its name.
     #[arg(long)]
     accept_change: bool,
+    /// Read everything, even if the upstream is what it was.
+    #[arg(long)]
+    afresh: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -218,8 +221,13 @@ impl Sync {
             (_, true) => Some(SyncMode::Additive),
             _ => None,
         };
-        let (skip_broken, accept_change) = (self.skip_broken, self.accept_change);
-        let request = SyncRequest { remote: self.remote.clone(), mode, skip_broken, accept_change };
+        let request = SyncRequest {
+            remote: self.remote.clone(),
+            mode,
+            skip_broken: self.skip_broken,
+            accept_change: self.accept_change,
+            afresh: self.afresh,
+        };
         let synced = app.engine.sync(name, request, progress).await?;
         let checkpoint = match self.checkpoint {
             true => app.engine.checkpoint_if_new(name, progress).await?,

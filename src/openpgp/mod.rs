@@ -13,7 +13,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use checkpoint_core::signer::Signer;
+use checkpoint_core::signer::{Signer, SigningKey};
+use checkpoint_core::time::Timestamp;
 use checkpoint_core::{Error, Result};
 use sequoia_openpgp::armor;
 use sequoia_openpgp::crypto::KeyPair;
@@ -128,11 +129,7 @@ impl Keyring {
     }
 
     fn armored_public(&self) -> sequoia_openpgp::Result<String> {
-        let mut block = armor::Writer::new(Vec::new(), armor::Kind::PublicKey)?;
-        for key in &self.keys {
-            key.public().export(&mut block)?;
-        }
-        Ok(String::from_utf8(block.finalize()?)?)
+        armored(&self.keys)
     }
 
     /// Signs with every key that is valid at `time`, in the order of the keys.
@@ -186,6 +183,27 @@ impl Signer for Keyring {
     fn public_keys(&self) -> Result<String> {
         self.export_public()
     }
+
+    fn keys(&self) -> Result<Vec<SigningKey>> {
+        let shown = |key: &Key| {
+            let public_key = armored(std::slice::from_ref(key)).map_err(|error| {
+                Error::Signing(format!("cannot export the public keys: {}", error.root_cause()))
+            })?;
+            let KeyInfo { fingerprint, user_id, created, .. } = key.info().clone();
+            let created = Timestamp::from_unix(created as i64);
+            Ok(SigningKey { name: user_id, fingerprint, public_key, created })
+        };
+        self.keys.iter().map(shown).collect()
+    }
+}
+
+/// Public keys as one armored block.
+fn armored(keys: &[Key]) -> sequoia_openpgp::Result<String> {
+    let mut block = armor::Writer::new(Vec::new(), armor::Kind::PublicKey)?;
+    for key in keys {
+        key.public().export(&mut block)?;
+    }
+    Ok(String::from_utf8(block.finalize()?)?)
 }
 
 /// How signatures and text stand to each other.

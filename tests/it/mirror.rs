@@ -113,6 +113,23 @@ fn each_day_of_an_upstream_gets_a_date() {
 }
 
 #[test]
+fn what_somebody_has_changed_in_a_mirror_is_as_upstream_is_after_the_next_sync() {
+    let mirror = Mirror::new(&[]);
+    mirror.sync();
+    let all = mirror.content();
+    mirror.debpoint.ok(&["content", "remove", "mirror", "tool"]);
+    assert_ne!(mirror.content(), all);
+    mirror.debpoint.ok(&["sync", "mirror", "--additive", "--afresh"]);
+    assert_eq!(mirror.content(), all, "afresh means whatever is known");
+    mirror.debpoint.ok(&["content", "remove", "mirror", "tool"]);
+    assert_eq!(mirror.sync()["added"], 1);
+    assert_eq!(mirror.content(), all);
+    mirror.upstream.asked();
+    assert_eq!(mirror.sync()["unchanged"], true);
+    assert_eq!(mirror.upstream.asked(), ["/dists/bookworm/InRelease"], "and then it is again");
+}
+
+#[test]
 fn apt_installs_from_a_date_of_a_mirror() {
     if !program("apt-get") {
         return;

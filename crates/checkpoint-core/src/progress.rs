@@ -10,6 +10,9 @@ pub trait Progress: Send + Sync {
 
     /// So many more steps of the stage are done.
     fn advance(&self, steps: u64);
+
+    /// Something that whoever looks at the end should know. Those who get the result itself find it there.
+    fn remark(&self, _sentence: &str) {}
 }
 
 /// Nobody is watching.

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::error::Result;
+use crate::time::Timestamp;
 
 /// Signs what a plugin publishes. The application implements it over its keys; plugins only call it.
 ///
@@ -18,6 +19,24 @@ pub trait Signer: Send + Sync {
 
     /// The public keys, ASCII-armored in one block.
     fn public_keys(&self) -> Result<String>;
+
+    /// Each key by itself; none if there is no key yet.
+    fn keys(&self) -> Result<Vec<SigningKey>> {
+        Ok(Vec::new())
+    }
+}
+
+/// A key that signs, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Its user id.
+    pub name: String,
+    /// Its fingerprint, 40 upper-case hexadecimal digits.
+    pub fingerprint: String,
+    /// The public key, ASCII-armored.
+    pub public_key: String,
+    /// When it was made.
+    pub created: Timestamp,
 }
 
 /// Holds upstreams' signatures against keys. The application implements it; plugins only call it.

@@ -32,6 +32,8 @@ struct RepositoryFields {
     architectures: Vec<String>,
     /// Fields of each suite's Release, by the suite's name.
     suites: Map<String, Value>,
+    /// Taken if there is such a key; every key signs.
+    signing_service: Option<String>,
 }
 
 impl RestOptions for RepositoryFields {
@@ -134,11 +136,13 @@ struct PublicationFields {
     simple: bool,
     /// Whether suites and components are published.
     structured: bool,
+    /// Taken if there is such a key; every key signs.
+    signing_service: Option<String>,
 }
 
 impl Default for PublicationFields {
     fn default() -> Self {
-        PublicationFields { simple: false, structured: true }
+        PublicationFields { simple: false, structured: true, signing_service: None }
     }
 }
 

@@ -9,7 +9,7 @@ use debian_format::control::Control;
 use debian_format::deb822::Stanza;
 use serde_json::Value;
 
-use crate::content::{PACKAGE, RELEASE_COMPONENT, SOURCE_PACKAGE};
+use crate::content::{PACKAGE, PACKAGES, RELEASE_COMPONENT, SOURCE_PACKAGE};
 use crate::options::{self, ComponentOptions, DEFAULT_COMPONENT, DEFAULT_SUITE, UploadOptions};
 use crate::place;
 
@@ -83,8 +83,12 @@ fn pool_path(component: &str, control: &Control) -> String {
     format!("pool/{component}/{prefix}/{source}/{package}_{version}_{}.deb", control.architecture())
 }
 
-/// A package that was ever in the repository keeps its bytes: hosts and caches know its path.
+/// A package that was ever in the repository keeps its bytes: hosts and caches know its path. What is about packages, such
+/// as a translation, changes with them.
 pub(crate) fn same_key(known: &KnownUnit, new: &NewUnit) -> SameKey {
+    if !PACKAGES.contains(&new.content_type) {
+        return SameKey::Replace;
+    }
     let bytes = |files: &[UnitArtifact]| files.iter().map(|file| file.sha256).collect::<Vec<_>>();
     if bytes(&known.artifacts) == bytes(&new.artifacts) {
         return SameKey::UseKnown;

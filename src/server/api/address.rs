@@ -201,6 +201,13 @@ impl Addresses {
         address("tasks/", "core.task", &uuid(Tag::Task, id))
     }
 
+    /// The href and the PRN of a key that signs.
+    pub(super) fn signing_service(fingerprint: &str) -> (String, String) {
+        let mut hasher = Hasher::default();
+        hasher.update(fingerprint.as_bytes());
+        address("signing-services/", "core.signingservice", &uuid_of_digest(&hasher.finish().sha256))
+    }
+
     /// The href and the PRN of a worker.
     pub(super) fn worker(id: i64) -> (String, String) {
         address("workers/", "core.worker", &uuid(Tag::Worker, id))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use checkpoint_core::engine::{CopyContent, Operation};
+use checkpoint_core::engine::{CopyContent, CopyRequest, Operation, VersionRef};
 use checkpoint_core::task::Resource;
 use http::Method;
 use serde_json::Value;
@@ -33,9 +33,7 @@ pub(super) fn endpoints(plugin: &'static str) -> Vec<Endpoint> {
 }
 
 async fn copy(api: Arc<Api>, call: Call, plugin: &'static str) -> Answer {
-    if call.body.get("dependency_solving").and_then(Value::as_bool) == Some(true) {
-        return Err(Failure::field("dependency_solving", "Dependencies are not followed here."));
-    }
+    let with_dependencies = call.body.get("dependency_solving").and_then(Value::as_bool) == Some(true);
     let config = call.body.get("config").and_then(Value::as_array).cloned().unwrap_or_default();
     let (mut copies, mut reservations) = (Vec::new(), Vec::new());
     for one in &config {
@@ -51,13 +49,25 @@ async fn copy(api: Arc<Api>, call: Call, plugin: &'static str) -> Answer {
         let units = match one["content"].as_array() {
             Some(list) => {
                 let addresses = list.iter().map(|address| address.as_str().unwrap_or_default());
-                Some(common::content_ids(&api, "content", addresses).await?)
+                Some(common::content_ids(&api, "content", addresses).await?.into_iter().collect())
             }
             None => None,
         };
+        let pattern = one["pattern"].as_str().map(str::to_owned);
+        if pattern.is_some() && units.is_some() {
+            return Err(Failure::field("config", "Only one of 'content' and 'pattern' may be given."));
+        }
+        if with_dependencies && pattern.is_none() {
+            return Err(Failure::field(
+                "dependency_solving",
+                "What is copied has to be said by a 'pattern'.",
+            ));
+        }
         reservations.push(exclusive(Resource::Repository(plugin.to_owned(), destination.id)));
         reservations.push(shared(Resource::Repository(plugin.to_owned(), source.id)));
-        copies.push(CopyContent { source: (source.id, number), destination: destination.name, units });
+        let source = VersionRef { repository: source.name, number: Some(number) };
+        let request = CopyRequest { units, pattern, with_dependencies, newest: false };
+        copies.push(CopyContent { source, destination: destination.name, request });
     }
     let name = format!("pulp_{plugin}.app.tasks.copy.copy_content");
     common::task(&api, &call, &name, Operation::Copy(copies), reservations).await

@@ -7,6 +7,7 @@ use checkpoint_core::model::{Distribution, Publication};
 use checkpoint_core::name::BasePath;
 use checkpoint_core::plugin::RestType;
 use checkpoint_core::task::Resource;
+use checkpoint_core::time::Timestamp;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -89,6 +90,25 @@ pub(super) fn endpoints(plugin: &'static str, rest: &checkpoint_core::plugin::Re
         Endpoint::new(Method::DELETE, &one, &operation("delete"), "Stop serving.", delete)
             .href(&parameter, "")
             .gives_task(),
+        Endpoint::new(
+            Method::POST,
+            &format!("{one}move/"),
+            &operation("move"),
+            "Show a checkpoint, signed anew so that clients take it even if it is an earlier one; or the newest state.",
+            move_to,
+        )
+        .href(&parameter, "move/")
+        .sends(vec![text("checkpoint").nullable()], true)
+        .gives_task(),
+        Endpoint::new(
+            Method::GET,
+            &format!("{one}pin/"),
+            &operation("pin"),
+            "What a client puts into its configuration.",
+            pin,
+        )
+        .href(&parameter, "pin/")
+        .takes(vec![("time".to_owned(), json!({"type": "string"}))]),
     ];
     all.extend(common::label_endpoints(&one, &operation, &parameter));
     all
@@ -159,11 +179,42 @@ async fn list(api: Arc<Api>, call: Call, kind: Option<Kind>) -> Answer {
 }
 
 async fn at(api: &Api, call: &Call) -> Result<Distribution, Failure> {
-    let Some(Resource::Distribution(plugin, id)) = call.addresses.resource(&call.path) else {
+    distribution(api, &call.path).await
+}
+
+async fn distribution(api: &Api, address: &str) -> Result<Distribution, Failure> {
+    let Some(Resource::Distribution(plugin, id)) = api.addresses.resource(address) else {
         return Err(Failure::not_found());
     };
     let mut all = api.engine.distributions().await?.into_iter();
     all.find(|one| one.id == id && one.plugin == plugin).ok_or_else(Failure::not_found)
+}
+
+/// The distribution that the request is about, without the action at the end of its path.
+async fn acted_on(api: &Api, call: &Call) -> Result<Distribution, Failure> {
+    let address = call.path.trim_end_matches('/').rsplit_once('/').map_or("", |(address, _)| address);
+    distribution(api, &format!("{address}/")).await
+}
+
+fn time(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
+    let parsed = text.map(str::parse::<Timestamp>).transpose();
+    parsed.map_err(|error| Failure::field(field, error.to_string()))
+}
+
+async fn move_to(api: Arc<Api>, call: Call) -> Answer {
+    let one = acted_on(&api, &call).await?;
+    let to = time("checkpoint", call.body.get("checkpoint").and_then(Value::as_str))?;
+    let resource = Resource::Distribution(one.plugin, one.id);
+    let resources = vec![exclusive(resource), exclusive(Resource::Distributions)];
+    let operation = Operation::MoveDistribution { name: one.name, to };
+    common::task(&api, &call, "debpoint.move_distribution", operation, resources).await
+}
+
+async fn pin(api: Arc<Api>, call: Call) -> Answer {
+    let one = acted_on(&api, &call).await?;
+    let time = time("time", call.parameter("time"))?;
+    let text = api.engine.pin(&one.name, time, &call.origin).await?;
+    Ok(Reply::ok(json!({"text": text})))
 }
 
 async fn read(api: Arc<Api>, call: Call) -> Answer {

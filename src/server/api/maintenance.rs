@@ -1,7 +1,8 @@
-//! Orphans, repair, users, content guards and signing services.
+//! Orphans, repair, users, the audit record and content guards.
 
 use std::sync::Arc;
 
+use checkpoint_core::account::AuditEntry;
 use checkpoint_core::engine::{Cleanup, Operation};
 use checkpoint_core::task::Resource;
 use http::{Method, StatusCode};
@@ -17,6 +18,8 @@ use super::schema::{self, Field, boolean, integer, object_schema, text, texts};
 
 /// How long new content is safe from a cleanup unless the request says, in minutes; Pulp's day.
 const PROTECTION: u32 = 1440;
+/// How many changes can be looked at. `debpoint audit` knows all of them.
+const AUDITED: u32 = 10_000;
 
 fn user_fields() -> Vec<Field> {
     let mut fields = schema::common();
@@ -36,16 +39,16 @@ fn guard_fields() -> Vec<Field> {
     fields
 }
 
-fn signing_fields() -> Vec<Field> {
-    let mut fields = schema::common();
-    fields.extend(["name", "public_key", "pubkey_fingerprint", "script"].map(|name| text(name).read_only()));
+fn audit_fields() -> Vec<Field> {
+    let texts = ["who", "source", "what"].map(|name| text(name).read_only());
+    let mut fields = texts.to_vec();
+    fields.extend([schema::time("time").read_only(), text("outcome").nullable().read_only()]);
     fields
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let user = object_schema(&user_fields(), false, false);
     let guard = object_schema(&guard_fields(), false, false);
-    let signing = object_schema(&signing_fields(), false, false);
     let guards = "contentguards/core/rbac/";
     vec![
         Endpoint::new(
@@ -60,6 +63,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::POST, "repair/", "repair_post", "Find and repair damaged files.", repair)
             .sends(vec![boolean("verify_checksums")], true)
             .gives_task(),
+        Endpoint::new(Method::GET, "audit/", "audit_list", "List changes, the newest first.", audit)
+            .takes(query::filters(&audit_fields()))
+            .gives(StatusCode::OK, common::page_schema(&object_schema(&audit_fields(), false, false))),
         Endpoint::new(Method::GET, "users/", "users_list", "List users.", users)
             .takes(query::filters(&user_fields()))
             .gives(StatusCode::OK, common::page_schema(&user)),
@@ -102,15 +108,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         )
         .href("r_b_a_c_content_guard_href", "")
         .gives(StatusCode::NO_CONTENT, Value::Null),
-        Endpoint::new(
-            Method::GET,
-            "signing-services/",
-            "signing_services_list",
-            "List signing services: there are none, every key signs.",
-            signing_services,
-        )
-        .takes(query::filters(&signing_fields()))
-        .gives(StatusCode::OK, common::page_schema(&signing)),
     ]
 }
 
@@ -135,6 +132,18 @@ async fn repair(api: Arc<Api>, call: Call) -> Answer {
         Vec::new(),
     )
     .await
+}
+
+async fn audit(api: Arc<Api>, call: Call) -> Answer {
+    common::administrating(&call)?;
+    let query = Query::read(&call, &audit_fields(), &[])?;
+    let show = |entry: &AuditEntry| {
+        json!({
+            "time": show_time(entry.time), "who": entry.who, "source": entry.source, "what": entry.what,
+            "outcome": entry.outcome,
+        })
+    };
+    Ok(query.answer(&call, api.engine.audit(AUDITED).await?.iter().rev().map(show).collect()))
 }
 
 fn show_user(account: &checkpoint_core::account::Account) -> Value {
@@ -196,8 +205,4 @@ async fn delete_guard(api: Arc<Api>, call: Call) -> Answer {
     let guard = guard_at(&api, &call).await?;
     api.engine.delete_guard(guard.id).await?;
     Ok(Reply::nothing())
-}
-
-async fn signing_services(_: Arc<Api>, call: Call) -> Answer {
-    Ok(Query::read(&call, &signing_fields(), &[])?.answer(&call, Vec::new()))
 }

@@ -23,6 +23,7 @@ mod query;
 mod remotes;
 mod repositories;
 mod schema;
+mod signing;
 mod status;
 mod tasks;
 
@@ -125,6 +126,7 @@ fn endpoints(addresses: &Addresses) -> Vec<Endpoint> {
         tasks::endpoints(),
         artifacts::endpoints(),
         maintenance::endpoints(),
+        signing::endpoints(),
         repositories::general(),
         remotes::general(),
         publications::general(),

@@ -15,6 +15,7 @@ use super::endpoint::{Answer, Call, Endpoint, Needs, Reply};
 use super::failure::Failure;
 use super::query::{self, Query};
 use super::schema::{self, Field, boolean, declared, href, object_schema, text, texts};
+use super::signing;
 
 /// A kind of publication.
 #[derive(Clone)]
@@ -212,6 +213,7 @@ async fn create(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
             (found.ok_or_else(Failure::not_found)?, None)
         }
     };
+    signing::check(&api, &call.body)?;
     if repository.plugin != kind.plugin {
         return Err(Failure::field(
             "repository",

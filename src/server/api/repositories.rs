@@ -20,6 +20,7 @@ use super::query::{self, Query};
 use super::schema::{
     self, Field, boolean, declared, href, integer, labels, object, object_schema, text, texts,
 };
+use super::signing;
 
 /// A kind of repository.
 #[derive(Clone)]
@@ -128,9 +129,23 @@ fn actions(kind: &Kind, (one, parameter): (&str, &str), operation: &dyn Fn(&str)
         )
         .href(parameter, "sync/")
         .sends(
-            vec![href("remote").nullable(), boolean("mirror"), boolean("optimize"), boolean("skip_broken")],
+            ["mirror", "optimize", "skip_broken", "accept_change"]
+                .map(boolean)
+                .into_iter()
+                .chain([href("remote").nullable()])
+                .collect(),
             true,
         )
+        .needs(Needs::Publishing)
+        .gives_task(),
+        Endpoint::new(
+            Method::POST,
+            &format!("{one}fetch/"),
+            &operation("fetch"),
+            "Fetch the files that the newest version has and the store has not.",
+            fetch,
+        )
+        .href(parameter, "fetch/")
         .needs(Needs::Publishing)
         .gives_task(),
         Endpoint::new(
@@ -331,6 +346,7 @@ async fn change(
         change.remotes =
             Some(common::remote_named(api, "remote", remote, kind.plugin).await?.into_iter().collect());
     }
+    signing::check(api, body)?;
     if let Some(fields) = &kind.rest.fields {
         let options = current.map(|repository| &repository.options);
         change.options = common::options(fields, body, options)?;
@@ -389,8 +405,24 @@ async fn sync(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
     let skip_broken = call.body.get("skip_broken").and_then(Value::as_bool).unwrap_or(false);
     // Unless it is told, Pulp adds to what is there.
     let mirror = Some(mirror.unwrap_or(false));
-    let operation = Operation::Sync { repository: repository.name, remote, mirror, skip_broken };
+    let accept_change = call.body.get("accept_change").and_then(Value::as_bool).unwrap_or(false);
+    if accept_change {
+        // That an upstream may go back in time is not for everybody to say.
+        common::administrating(&call)?;
+    }
+    let repository = repository.name;
+    // Pulp's `optimize` skips what is as it was.
+    let afresh = call.body.get("optimize").and_then(Value::as_bool) == Some(false);
+    let operation = Operation::Sync { repository, remote, mirror, skip_broken, accept_change, afresh };
     common::task(&api, &call, kind.sync_task, operation, reservations).await
+}
+
+async fn fetch(api: Arc<Api>, call: Call) -> Answer {
+    let repository = common::repository_at(&api, &call).await?;
+    call.may_change(&repository.name)?;
+    let resource = Resource::Repository(repository.plugin.clone(), repository.id);
+    let operation = Operation::Fetch(repository.name);
+    common::task(&api, &call, "debpoint.fetch", operation, vec![shared(resource)]).await
 }
 
 async fn modify(api: Arc<Api>, call: Call) -> Answer {

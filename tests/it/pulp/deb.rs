@@ -389,3 +389,152 @@ fn content_is_copied_from_one_repository_to_another() {
         pulp.ok(&format!("deb content --type release_component list --repository-version {version}"));
     assert_eq!((&components[0]["distribution"], &components[0]["component"]), (&json!("d"), &json!("c")));
 }
+
+#[test]
+fn packages_are_copied_with_what_they_need() {
+    let Some(pulp) = Pulp::start() else { return };
+    let source = pulp.ok("deb repository create --name source");
+    for (name, needs) in [("app", "Depends: lib (>= 1)\n"), ("lib", ""), ("other", "")] {
+        let file = pulp.debpoint.file(&format!("{name}.deb"), deb_with(name, "1.0", "amd64", needs));
+        pulp.ok(&format!(
+            "deb content upload --file {file} --repository source --distribution d --component c"
+        ));
+    }
+    let target = pulp.ok("deb repository create --name target");
+    let newest = string(&pulp.ok("deb repository show --name source")["latest_version_href"]);
+    let copy = |config: serde_json::Value, more: serde_json::Value| {
+        let mut config = config;
+        config["source_repo_version"] = newest.clone().into();
+        config["dest_repo"] = target["pulp_href"].clone();
+        let mut body = json!({"config": [config]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        pulp.call("POST", "/pulp/api/v3/deb/copy/", &body)
+    };
+    let there = || names(&pulp.ok("deb repository content list --repository target"), "package");
+    let app = &pulp.ok(&format!("deb content list --repository-version {newest} --package app"))[0];
+    let only = copy(json!({"content": [app["pulp_href"]]}), json!({}));
+    assert_eq!((pulp.done(&only)["state"].clone(), there()), (json!("completed"), vec!["app".to_owned()]));
+    let all = copy(json!({"pattern": "?exact-name(app)"}), json!({"dependency_solving": true}));
+    assert_eq!(pulp.done(&all)["state"], "completed");
+    assert_eq!(there(), ["app", "lib"]);
+    assert_eq!(copy(json!({}), json!({"dependency_solving": true})).0, 400, "of what?");
+    assert_eq!(copy(json!({"pattern": "app", "content": []}), json!({})).0, 400);
+    let wrong = pulp.done(&copy(json!({"pattern": "?nonsense"}), json!({})));
+    assert_eq!(wrong["state"], "failed", "{wrong} {source}");
+}
+
+#[test]
+fn an_earlier_version_is_had_again_with_the_indices_that_it_had() {
+    let Some(pulp) = Pulp::start() else { return };
+    let origin = hello();
+    let upstream = origin.serve();
+    let keys = pulp.debpoint.file("keys.asc", origin.ok(&["key", "export"]));
+    let url = upstream.url("hello/live");
+    pulp.ok(&format!("deb remote create --name hello --url {url} --distribution bookworm --gpgkey @{keys}"));
+    let repository = pulp.ok("deb repository create --name hello --remote hello");
+    pulp.ok("deb repository sync --name hello --mirror");
+    let newer = origin.file("hello_2.0_amd64.deb", deb_with("hello", "2.0", "amd64", ""));
+    origin.ok(&["content", "add", "hello", &newer, "--suite", "bookworm"]);
+    origin.publish("hello", false);
+    pulp.ok("deb repository sync --name hello --mirror");
+    let versions = string(&repository["versions_href"]);
+    let modify = json!({"base_version": format!("{versions}1/")});
+    let task =
+        pulp.done(&pulp.call("POST", &format!("{}modify/", string(&repository["pulp_href"])), &modify));
+    assert_eq!(task["state"], "completed", "{task}");
+    assert_eq!(names(&pulp.ok("deb repository content list --repository hello"), "version"), ["1.0"]);
+    pulp.ok("deb repository sync --name hello --mirror --no-optimize");
+    assert_eq!(names(&pulp.ok("deb repository content list --repository hello"), "version"), ["1.0", "2.0"]);
+}
+
+#[test]
+fn a_distribution_is_moved_back_to_a_date_and_hosts_take_it() {
+    let Some(pulp) = Pulp::start() else { return };
+    if !program("apt-get") {
+        return;
+    }
+    let repository = pulp.ok("deb repository create --name r");
+    let made = pulp.ok("deb distribution create --name live --base-path live --repository r");
+    pulp.ok("deb distribution create --name dated --base-path dated --repository r --checkpoint");
+    let distribution = string(&made["pulp_href"]);
+    let mut dates = Vec::new();
+    for version in ["1.0", "2.0"] {
+        let file = pulp.debpoint.file(&format!("{version}.deb"), deb_with("hello", version, "amd64", ""));
+        pulp.ok(&format!("deb content upload --file {file} --repository r --distribution d --component c"));
+        let remove = names(&pulp.ok("deb content list --package hello --version 1.0"), "pulp_href");
+        if version == "2.0" {
+            pulp.ok(&format!("deb repository content remove --repository r --package-href {}", remove[0]));
+        }
+        let publication = pulp.ok("deb publication create --repository r --checkpoint");
+        dates.push(string(&publication["checkpoint_time"]));
+    }
+    let (_, pinned) = pulp.call("GET", &format!("{distribution}pin/"), &json!(null));
+    // The request says that it came to localhost.
+    let stanza =
+        pinned["text"].as_str().unwrap().replace("http://localhost/", &format!("{}/", pulp.server.url));
+    let apt = Apt::new(&stanza);
+    let candidate = || {
+        apt.run("apt-get", &["update"]).clean();
+        let said = apt.run("apt-cache", &["policy", "hello"]).text;
+        said.lines().find_map(|line| Some(line.trim().strip_prefix("Candidate: ")?.to_owned())).unwrap()
+    };
+    assert_eq!(candidate(), "2.0");
+    let to = |checkpoint: serde_json::Value| {
+        let task = pulp.done(&pulp.call(
+            "POST",
+            &format!("{distribution}move/"),
+            &json!({"checkpoint": checkpoint}),
+        ));
+        assert_eq!(task["state"], "completed", "{task}");
+        assert!(task["created_resources"][0].as_str().unwrap().contains("/publications/deb/apt/"), "{task}");
+    };
+    to(json!(dates[0]));
+    assert_eq!(candidate(), "1.0", "though apt has seen a later Release");
+    to(json!(null));
+    assert_eq!(candidate(), "2.0");
+    let (status, answer) = pulp.call("GET", &format!("{distribution}pin/?time={}", dates[0]), &json!(null));
+    assert!(status == 200 && answer["text"].as_str().unwrap().contains(&format!("/dated/{}/", dates[0])));
+    assert_eq!(pulp.call("GET", &format!("{distribution}pin/?time=yesterday"), &json!(null)).0, 400);
+    let wrong = json!({"checkpoint": "yesterday"});
+    assert_eq!(pulp.call("POST", &format!("{distribution}move/"), &wrong).0, 400, "{repository}");
+}
+
+#[test]
+fn what_was_not_fetched_is_fetched_for_whoever_says_so() {
+    let Some(pulp) = Pulp::start() else { return };
+    let archive = archive();
+    let keys = pulp.debpoint.file("keys.asc", &archive.keys);
+    pulp.ok(&format!(
+        "deb remote create --name myths --url {} --distribution ragnarok --gpgkey @{keys} --policy on_demand",
+        archive.url
+    ));
+    let repository = pulp.ok("deb repository create --name myths --remote myths");
+    let repository = string(&repository["pulp_href"]);
+    let asked = pulp.call("POST", &format!("{repository}sync/"), &json!({"accept_change": true}));
+    assert_eq!(pulp.done(&asked)["state"], "completed");
+    let held = || {
+        let list = pulp.ok("deb repository content list --repository myths");
+        list.as_array().unwrap().iter().filter(|one| one["artifact"].is_string()).count()
+    };
+    assert_eq!(held(), 0);
+    let asked = pulp.call("POST", &format!("{repository}fetch/"), &json!(null));
+    assert_eq!((pulp.done(&asked)["state"].clone(), held()), (json!("completed"), 4));
+}
+
+#[test]
+fn keys_are_shown_as_signing_services_and_a_script_may_name_one() {
+    let Some(pulp) = Pulp::start() else { return };
+    assert_eq!(pulp.ok("signing-service list"), json!([]));
+    pulp.debpoint.ok(&["key", "generate", "--user-id", "sign_deb_release"]);
+    let service = pulp.ok("signing-service show --name sign_deb_release");
+    assert_eq!(service["public_key"].as_str().unwrap(), pulp.debpoint.ok(&["key", "export"]));
+    pulp.ok("deb repository create --name r");
+    pulp.ok("deb publication create --repository r --signing-service sign_deb_release");
+    pulp.ok("deb distribution create --name r --base-path r --repository r");
+    assert_eq!(pulp.server.get("r/dists/default/InRelease").status, 404, "an empty repository has no suite");
+    assert!(!pulp.run("deb publication create --repository r --signing-service other").status.success());
+    let (_, list) = pulp.call("GET", "/pulp/api/v3/repositories/deb/apt/", &json!(null));
+    let body =
+        json!({"repository": list["results"][0]["pulp_href"], "signing_service": "/pulp/api/v3/nothing/"});
+    assert_eq!(pulp.call("POST", "/pulp/api/v3/publications/deb/apt/", &body).0, 400);
+}

@@ -431,6 +431,12 @@ fn space_is_reclaimed_but_for_versions_to_keep_and_files_come_back_when_somebody
     assert_eq!(artifacts(), 0);
     assert!(pulp.server.get("files/1.iso").body == upstream_file("1.iso"));
     assert_eq!(artifacts(), 1);
+    pulp.ok("repository reclaim --repository file:file:files");
+    assert_eq!(artifacts(), 0);
+    assert!(pulp.server.get("files/1.iso").body == upstream_file("1.iso"), "once more");
+    pulp.ok("file publication create --repository files --checkpoint");
+    pulp.ok("repository reclaim --repository file:file:files");
+    assert_eq!(artifacts(), 1, "what a date has is kept");
     pulp.debpoint.ok(&["verify"]);
 }
 
@@ -445,6 +451,7 @@ fn a_damaged_file_is_found_by_repair_and_fetched_again() {
     let sha256 = Digests::of(&upstream_file("2.iso")).sha256.to_string();
     let stored = stored(&pulp.debpoint.data().join("store"), &sha256).unwrap();
     std::fs::write(&stored, vec![0; 1024]).unwrap();
+    assert_eq!(pulp.server.get("files/2.iso").status, 500, "wrong bytes are not served");
     let repaired = pulp.ok("file repository version repair --repository files");
     let reports = repaired["progress_reports"].as_array().cloned().unwrap_or_default();
     assert!(reports.iter().any(|report| report["done"] != 0), "{repaired}");

@@ -96,6 +96,10 @@ fn changes_are_recorded_with_who_what_when_and_from_where() {
     assert!(last[2]["what"].as_str().unwrap().contains("user create admin"), "{}", last[2]);
     pulp.debpoint.ok(&["key", "generate", "--user-id", "Archive <archive@example.org>"]);
     pulp.debpoint.ok(&["key", "list"]);
+    let admin = "admin:password of admin";
+    let (status, listed) = pulp.call_as(admin, "GET", "/pulp/api/v3/audit/?who=admin", &Value::Null);
+    assert_eq!((status, &listed["count"]), (200, &json!(2)), "{listed}");
+    assert!(listed["results"][0]["outcome"].as_str().unwrap().starts_with("refused"), "the newest first");
     let entries = pulp.debpoint.json(&["audit"]);
     let last = entries.as_array().unwrap().last().unwrap();
     assert!(last["what"].as_str().unwrap().contains("key generate"), "a look at keys is no change: {last}");

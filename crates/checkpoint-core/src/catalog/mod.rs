@@ -46,6 +46,15 @@ pub struct Catalog {
     dialect: Dialect,
 }
 
+/// How often something has changed for content servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation {
+    /// Changes of what is shown.
+    pub changes: i64,
+    /// Those by which files are not held any more.
+    pub losses: i64,
+}
+
 /// A write transaction. Dropping it without [`Transaction::commit`] undoes all of it.
 pub struct Transaction {
     inner: sqlx::Transaction<'static, sqlx::Any>,
@@ -92,10 +101,12 @@ impl Catalog {
         Ok(Transaction { inner })
     }
 
-    /// Counts changes of what the content server shows.
-    pub async fn generation(&self) -> Result<i64> {
-        let row = sqlx::query("SELECT generation FROM catalog_state").fetch_one(&self.pool).await;
-        row.and_then(|row| row.try_get(0)).map_err(Error::db("read its generation"))
+    /// Counts changes of what the content server shows, and among them those by which files are not held any more that
+    /// were.
+    pub async fn generation(&self) -> Result<Generation> {
+        let row = sqlx::query("SELECT generation, losses FROM catalog_state").fetch_one(&self.pool).await;
+        row.and_then(|row| Ok(Generation { changes: row.try_get(0)?, losses: row.try_get(1)? }))
+            .map_err(Error::db("read its generation"))
     }
 
     /// Closes all connections, so that SQLite can tidy up its files.
@@ -114,6 +125,13 @@ impl Transaction {
     /// Tells content servers that what they show has changed.
     pub async fn bump_generation(&mut self) -> Result<()> {
         let sql = "UPDATE catalog_state SET generation = generation + 1";
+        let done = sqlx::query(sql).execute(self.connection()).await;
+        done.map(drop).map_err(Error::db("count the change"))
+    }
+
+    /// Tells content servers that files are not held any more that were.
+    pub async fn bump_losses(&mut self) -> Result<()> {
+        let sql = "UPDATE catalog_state SET generation = generation + 1, losses = losses + 1";
         let done = sqlx::query(sql).execute(self.connection()).await;
         done.map(drop).map_err(Error::db("count the change"))
     }

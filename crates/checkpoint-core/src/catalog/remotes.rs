@@ -225,6 +225,15 @@ impl Transaction {
         Ok(())
     }
 
+    /// Has the next sync from each remote that fills a place know that something is so.
+    pub async fn remember_of_place(&mut self, repository: Id, place: &str, name: &str) -> Result<()> {
+        let sql = "INSERT INTO sync_state (repository, remote, name, value) \
+             SELECT repository, remote, $3, 'true' FROM remote_place WHERE repository = $1 AND place = $2 \
+             ON CONFLICT (repository, remote, name) DO UPDATE SET value = 'true'";
+        let query = sqlx::query(sql).bind(repository).bind(place.to_owned()).bind(name.to_owned());
+        query.execute(self.connection()).await.map(drop).map_err(Error::db("remember a change"))
+    }
+
     /// Remembers something for the next sync of a repository from a remote.
     pub async fn set_sync_state(
         &mut self,

@@ -39,6 +39,24 @@ impl Catalog {
         rows.and_then(|rows| rows.iter().map(|row| row.sha256(0)).collect()).map_err(Error::db("list files"))
     }
 
+    /// The files of units that a checkpoint has, of whatever repository.
+    pub async fn dated_digests(&self) -> Result<HashSet<Sha256>> {
+        let sql = "SELECT DISTINCT a.sha256 FROM version_unit v JOIN unit_artifact a ON a.unit = v.unit \
+             WHERE EXISTS (SELECT 1 FROM publication p WHERE p.repository = v.repository AND p.checkpoint = 1 \
+             AND p.version >= v.added_in AND (v.removed_in IS NULL OR p.version < v.removed_in))";
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await;
+        rows.and_then(|rows| rows.iter().map(|row| row.sha256(0)).collect()).map_err(Error::db("list files"))
+    }
+
+    /// Whether a remote has an artifact, and no publication itself refers to it, so that it can be fetched again by
+    /// whoever asks for it.
+    pub async fn can_be_fetched_again(&self, sha256: &Sha256) -> Result<bool> {
+        let sql = "SELECT COUNT(*) FROM remote_artifact m WHERE m.sha256 = $1 \
+             AND NOT EXISTS (SELECT 1 FROM publication_file f WHERE f.sha256 = m.sha256)";
+        let row = sqlx::query(sql).bind(sha256.as_bytes().to_vec()).fetch_one(&self.pool).await;
+        row.and_then(|row| Ok(row.integer(0)? > 0)).map_err(Error::db("find where to fetch"))
+    }
+
     /// The artifacts of a repository's units that are held and that a remote has too, except those that a
     /// publication itself refers to.
     pub async fn reclaimable(&self, repository: Id) -> Result<Vec<Sha256>> {

@@ -4,9 +4,11 @@
 CREATE TABLE catalog_state (
     one BIGINT PRIMARY KEY CHECK (one = 1),
     -- Counts changes of what the content server shows; a server that has seen the number is up to date.
-    generation BIGINT NOT NULL
+    generation BIGINT NOT NULL,
+    -- How often files were given up that paths had.
+    losses BIGINT NOT NULL
 );
-INSERT INTO catalog_state (one, generation) VALUES (1, 0);
+INSERT INTO catalog_state (one, generation, losses) VALUES (1, 0, 0);
 
 CREATE TABLE artifact (
     sha256 @bytes PRIMARY KEY,

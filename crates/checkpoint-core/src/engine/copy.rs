@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::checkpoints::{Difference, differences};
@@ -18,7 +18,7 @@ use crate::name::Name;
 use crate::plugin::{Label, Plugin, Selected};
 
 /// A version of a repository: `NAME` for its newest, `NAME@NUMBER` for one by its number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionRef {
     /// The repository.
     pub repository: Name,
@@ -52,9 +52,11 @@ impl fmt::Display for VersionRef {
 }
 
 /// What is copied of a version.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct CopyRequest {
-    /// Which units, in the plugin's language; none means all.
+    /// Only these units; none means all.
+    pub units: Option<HashSet<Id>>,
+    /// Which of them, in the plugin's language; none means all.
     pub pattern: Option<String>,
     /// All that these need of the same version, too.
     pub with_dependencies: bool,
@@ -108,9 +110,11 @@ impl Engine {
                     source.name
                 )));
             }
-            units.extend(
-                all.into_iter().zip(chosen.chosen).filter_map(|(unit, chosen)| chosen.then_some(unit)),
-            );
+            let named = |placed: &Placed<Unit>| {
+                request.units.as_ref().is_none_or(|units| units.contains(&placed.unit.id))
+            };
+            let chosen_units = all.into_iter().zip(chosen.chosen).filter(|(_, chosen)| *chosen);
+            units.extend(chosen_units.map(|(placed, _)| placed).filter(named));
             remarks.extend(chosen.remarks);
         }
         let mut change = Modification::default();

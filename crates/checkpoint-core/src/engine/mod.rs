@@ -41,7 +41,7 @@ use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::name::BasePath;
 use crate::plugin::Registry;
-use crate::signer::{Signer, Verifier};
+use crate::signer::{Signer, SigningKey, Verifier};
 use crate::time::{Clock, Timestamp};
 
 pub use checkpoints::{Checkpoint, CheckpointFile, Diff, Difference, Kind as DifferenceKind};
@@ -127,6 +127,11 @@ impl Engine {
     /// The artifacts' bytes, for serving.
     pub fn store(&self) -> &ArtifactStore {
         &self.store
+    }
+
+    /// The keys that sign; none before the first is made or needed.
+    pub fn signing_keys(&self) -> Result<Vec<SigningKey>> {
+        self.signer.keys()
     }
 
     /// Ends the work with the database.

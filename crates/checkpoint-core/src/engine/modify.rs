@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::sink::CHANGED;
 use super::{Engine, follow, retention};
 use crate::artifacts::Staged;
 use crate::catalog::{Change, KnownUnit, Transaction};
@@ -126,6 +127,10 @@ async fn difference(
     let outdated: HashSet<_> = changed.into_iter().flat_map(|place| plugin.outdated(place)).collect();
     for (place, content_type) in outdated {
         removed.extend(transaction.placed_of_type(repository, &place, content_type).await?);
+    }
+    let changed: HashSet<&str> = added.iter().chain(&removed).map(|placed| placed.place.as_str()).collect();
+    for place in changed {
+        transaction.remember_of_place(repository, place, CHANGED).await?;
     }
     Ok(Difference { added, removed })
 }

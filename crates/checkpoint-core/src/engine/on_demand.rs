@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::Engine;
 use super::fetch::{HttpFetcher, Observer};
+use super::resolve::ServedFile;
 use crate::artifacts::{Staged, run_blocking};
 use crate::catalog::RemoteArtifact;
 use crate::digest::Sha256;
@@ -46,8 +47,8 @@ pub struct OnDemand {
     engine: Engine,
     going_on: Arc<Mutex<HashMap<Sha256, Incoming>>>,
     failed: Cache<Sha256, (String, String)>,
-    /// What has arrived since its path was looked up.
-    held: Cache<Sha256, ()>,
+    /// What has arrived since its path was looked up, and how often files had been lost by then.
+    held: Cache<(Sha256, i64), ()>,
     /// URLs that gave something else than they should; others are tried before them.
     distrusted: Cache<String, ()>,
 }
@@ -77,15 +78,16 @@ impl OnDemand {
 
     /// Finds the bytes of a file that was not held when it was last looked up, and begins to fetch them if nobody
     /// did. [`Error::Fetch`] says why they cannot be had.
-    pub async fn open(&self, sha256: Sha256, size: u64) -> Result<ByteSource> {
-        if self.held.contains_key(&sha256) {
+    pub async fn open(&self, file: &ServedFile) -> Result<ByteSource> {
+        let ServedFile { sha256, size, losses, .. } = *file;
+        if self.held.contains_key(&(sha256, losses)) {
             return Ok(ByteSource::Held);
         }
         if let Some((url, reason)) = self.failed.get(&sha256) {
             return Err(Error::fetch(&url, reason));
         }
         if !self.engine.catalog.known_artifacts(&[sha256]).await?.is_empty() {
-            self.held.insert(sha256, ());
+            self.held.insert((sha256, losses), ());
             return Ok(ByteSource::Held);
         }
         let mut artifacts = self.engine.catalog.remote_artifacts(&sha256).await?;

@@ -7,14 +7,15 @@ use serde_json::{Map, Value};
 
 use super::orphans::Cleanup;
 use super::tasks::Purge;
-use super::{Engine, PublishRequest, RemoteChange, RepositoryChange, SyncRequest};
+use super::{CopyRequest, Engine, PublishRequest, RemoteChange, RepositoryChange, SyncRequest, VersionRef};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
-use crate::model::{Autopublish, Distribution, Id};
+use crate::model::{Autopublish, Distribution, Id, Publication};
 use crate::name::{BasePath, Name};
 use crate::plugin::SyncMode;
 use crate::progress::Progress;
 use crate::task::Resource;
+use crate::time::Timestamp;
 
 /// An operation of the engine that runs as a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,7 +31,13 @@ pub enum Operation {
         mirror: Option<bool>,
         /// Whether files that cannot be had are left out.
         skip_broken: bool,
+        /// Whether the upstream may go back in time, expire, or change its name.
+        accept_change: bool,
+        /// Whether everything is read, even if upstream is what it was.
+        afresh: bool,
     },
+    /// [`Engine::fetch_missing`].
+    Fetch(Name),
     /// [`Engine::publish`].
     Publish {
         /// Which repository.
@@ -44,7 +51,7 @@ pub enum Operation {
     },
     /// [`Engine::modify_content`].
     Modify(Modify),
-    /// [`Engine::copy_content`], for each destination in turn.
+    /// [`Engine::copy`], for each destination in turn.
     Copy(Vec<CopyContent>),
     /// [`Engine::create_content`].
     CreateContent(CreateContent),
@@ -79,6 +86,13 @@ pub enum Operation {
     UpdateDistribution(DistributionState),
     /// [`Engine::delete_distribution`].
     DeleteDistribution(Name),
+    /// [`Engine::move_distribution`].
+    MoveDistribution {
+        /// Which.
+        name: Name,
+        /// The checkpoint; none means the newest state.
+        to: Option<Timestamp>,
+    },
     /// [`Engine::commit_upload`].
     CommitUpload {
         /// Which.
@@ -116,15 +130,15 @@ pub struct Modify {
     pub remove_all: bool,
 }
 
-/// What [`Engine::copy_content`] is told.
+/// What [`Engine::copy`] is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CopyContent {
-    /// The repository and the version to copy from.
-    pub source: (Id, i64),
+    /// What to copy from.
+    pub source: VersionRef,
     /// The repository to copy to.
     pub destination: Name,
-    /// The units; `None` means all of them.
-    pub units: Option<Vec<Id>>,
+    /// What is copied.
+    pub request: CopyRequest,
 }
 
 /// What [`Engine::create_content`] is told.
@@ -211,11 +225,12 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Vec<Resource>> {
         match operation {
-            Operation::Sync { repository, remote, mirror, skip_broken } => {
+            Operation::Sync { repository, remote, mirror, skip_broken, accept_change, afresh } => {
                 let mode = mirror.map(|mirror| if mirror { SyncMode::Mirror } else { SyncMode::Additive });
                 let before = self.repository(&repository).await?.latest_version;
-                let request = SyncRequest { remote, mode, skip_broken, ..SyncRequest::default() };
-                self.sync(&repository, request, progress).await?;
+                let request = SyncRequest { remote, mode, skip_broken, accept_change, afresh };
+                let synced = self.sync(&repository, request, progress).await?;
+                synced.remarks.iter().for_each(|remark| progress.remark(remark));
                 self.new_version(&repository, before, progress).await
             }
             Operation::Publish { repository, version, checkpoint, options } => {
@@ -231,7 +246,8 @@ impl Engine {
                 let mut made = Vec::new();
                 for copy in copies {
                     let before = self.repository(&copy.destination).await?.latest_version;
-                    self.copy_content(&copy).await?;
+                    let copied = self.copy(&[copy.source], &copy.destination, copy.request).await?;
+                    copied.remarks.iter().for_each(|remark| progress.remark(remark));
                     made.extend(self.new_version(&copy.destination, before, progress).await?);
                 }
                 Ok(made)
@@ -239,6 +255,10 @@ impl Engine {
             Operation::CreateContent(create) => self.create_content_as_task(create, progress).await,
             Operation::CreateDistribution(state) => self.create_distribution_as_task(state).await,
             Operation::UpdateDistribution(state) => self.update_distribution_as_task(state).await,
+            Operation::MoveDistribution { name, to } => {
+                let publication = self.move_distribution(&name, to).await?;
+                Ok(vec![self.address_of(publication).await?])
+            }
             Operation::CommitUpload { upload, sha256 } => {
                 Ok(vec![Resource::Artifact(self.commit_upload(upload, &sha256).await?.sha256)])
             }
@@ -257,6 +277,7 @@ impl Engine {
             Operation::DeleteRemote(name) => self.delete_remote(&name, true).await,
             Operation::DeleteVersion { repository, number } => self.delete_version(&repository, number).await,
             Operation::DeleteDistribution(name) => self.delete_distribution(&name).await,
+            Operation::Fetch(name) => self.fetch_missing(&name, progress).await.map(drop),
             Operation::CleanUp(cleanup) => self.clean_up(&cleanup, progress).await.map(drop),
             Operation::Repair(of) => self.repair(of, progress).await.map(drop),
             Operation::ReclaimSpace { repositories, keep } => {
@@ -279,11 +300,15 @@ impl Engine {
         request: PublishRequest,
         progress: &dyn Progress,
     ) -> Result<Resource> {
-        let plugin = self.repository(repository).await?.plugin;
-        let rest = self.registry.get(&plugin)?.declaration().rest;
         let publication = self.publish(repository, request, progress).await?;
+        self.address_of(publication).await
+    }
+
+    async fn address_of(&self, publication: Publication) -> Result<Resource> {
+        let (repository, _) = self.publication_by_id(publication.id).await?;
+        let rest = self.registry.get(&repository.plugin)?.declaration().rest;
         let kind = rest.kind_of(&publication.options).to_owned();
-        Ok(Resource::Publication(plugin, kind, publication.id))
+        Ok(Resource::Publication(repository.plugin, kind, publication.id))
     }
 
     /// The version that a task has made, if there is a new one, and the publication that follows from it.

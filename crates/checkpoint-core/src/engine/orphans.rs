@@ -64,23 +64,25 @@ impl Engine {
         }
     }
 
-    /// Has the bytes of content fetched again when somebody asks: those of repositories that no version to keep has,
-    /// and that a remote still has. Gives how many artifacts that are.
+    /// Has the bytes of content fetched again when somebody asks: those of repositories that a remote had, and that
+    /// neither a version to keep nor a checkpoint has, since what a remote has may not last as long as they do. Gives how
+    /// many artifacts that are.
     pub async fn reclaim_space(&self, repositories: &[Name], keep: &[(Id, i64)]) -> Result<u64> {
         let mut going: Vec<Sha256> = Vec::new();
         for name in repositories {
             let repository = self.repository(name).await?;
             going.extend(self.catalog.reclaimable(repository.id).await?);
         }
+        let mut kept = self.catalog.dated_digests().await?;
         for (repository, version) in keep {
-            let kept = self.catalog.digests_of(*repository, *version).await?;
-            going.retain(|sha256| !kept.contains(sha256));
+            kept.extend(self.catalog.digests_of(*repository, *version).await?);
         }
+        going.retain(|sha256| !kept.contains(sha256));
         going.sort_unstable();
         going.dedup();
         let mut transaction = self.catalog.begin().await?;
         transaction.condemn(&going, self.now()).await?;
-        transaction.bump_generation().await?;
+        transaction.bump_losses().await?;
         transaction.commit().await?;
         Ok(going.len() as u64)
     }
@@ -115,13 +117,13 @@ impl Engine {
         }
         let mut elsewhere = Vec::new();
         for sha256 in &damaged {
-            if !self.catalog.remote_artifacts(sha256).await?.is_empty() {
+            if self.catalog.can_be_fetched_again(sha256).await? {
                 elsewhere.push(*sha256);
             }
         }
         let mut transaction = self.catalog.begin().await?;
         transaction.condemn(&elsewhere, self.now()).await?;
-        transaction.bump_generation().await?;
+        transaction.bump_losses().await?;
         transaction.commit().await?;
         Ok((damaged.len() as u64, elsewhere.len() as u64))
     }

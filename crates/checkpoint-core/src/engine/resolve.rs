@@ -7,7 +7,7 @@ use moka::sync::Cache;
 
 use super::Engine;
 use super::view::{Served, View, Views};
-use crate::catalog::UnitFile;
+use crate::catalog::{Generation, UnitFile};
 use crate::digest::{Digests, Md5, Sha256, Sha512};
 use crate::error::Result;
 use crate::model::{Distribution, Id, Publication};
@@ -42,6 +42,8 @@ pub struct ServedFile {
     pub modified: Timestamp,
     /// Whether they were in the store when the path was looked up; if not, [`super::OnDemand`] has them fetched.
     pub held: bool,
+    /// How often files had been lost by then.
+    pub losses: i64,
     /// How long the answer holds.
     pub freshness: Freshness,
     /// The time of the checkpoint that it is of, if it was asked for under a date.
@@ -89,8 +91,8 @@ const SCAN: i64 = 1_000;
 pub struct Resolver {
     engine: Engine,
     views: Views,
-    /// By publication and path. Immutable, so what is not there stays not there.
-    paths: Cache<(Id, String), Option<Found>>,
+    /// By publication, how often files were lost, and path. Immutable otherwise, so what is not there stays not there.
+    paths: Cache<(Id, i64, String), Option<Found>>,
     pages: Cache<(Id, String), Arc<Page>>,
     /// By-hash names, and packages of earlier publications, under a live distribution: by generation.
     retained: Cache<(Id, i64, String), Option<Found>>,
@@ -140,8 +142,10 @@ impl Found {
 struct Place<'a> {
     served: &'a Served,
     publication: &'a Publication,
-    /// The generation, if the publication is served as the newest rather than under its date.
+    /// How often the catalog has changed, if the publication is served as the newest rather than under its date.
     live: Option<i64>,
+    /// How often files were lost.
+    losses: i64,
 }
 
 impl Resolver {
@@ -151,7 +155,7 @@ impl Resolver {
             engine,
             views: Views::default(),
             paths: Cache::builder()
-                .weigher(|(_, path): &(Id, String), _: &Option<Found>| (path.len() + OVERHEAD) as u32)
+                .weigher(|(_, _, path): &(Id, i64, String), _: &Option<Found>| (path.len() + OVERHEAD) as u32)
                 .max_capacity(REMEMBERED)
                 .build(),
             pages: Cache::new(REMEMBERED_PAGES),
@@ -195,8 +199,9 @@ impl Resolver {
         let publications = served.publications(&self.engine.catalog).await?;
         match distribution.live(publications, now) {
             Some(publication) => {
-                let live = Some(view.generation);
-                self.resolve_in(&Place { served: &served, publication, live }, rest).await
+                let Generation { changes, losses } = view.generation;
+                self.resolve_in(&Place { served: &served, publication, live: Some(changes), losses }, rest)
+                    .await
             }
             None => Ok(not_found("the distribution's repository has not been published yet")),
         }
@@ -228,25 +233,26 @@ impl Resolver {
         let mut newest = checkpoint_at(publications, time).cloned();
         // Times only grow, so nothing can be added before the newest publication.
         let passed = publications.last().is_some_and(|newest| time <= newest.time);
-        if !passed && !self.is_settled(served.id(), time, view.generation) {
+        if !passed && !self.is_settled(served.id(), time, view.generation.changes) {
             let until = self.engine.settle(served.id(), time).await?;
             // What was committed before the time was settled has to count.
             let fresh = self.views.fresh(catalog).await?;
-            self.settled.insert(served.id(), (until, fresh.generation));
+            self.settled.insert(served.id(), (until, fresh.generation.changes));
             newest = match fresh.repository(&served.repository.name) {
                 Some(served) => checkpoint_at(served.publications(catalog).await?, time).cloned(),
                 None => None,
             };
         }
+        let losses = view.generation.losses;
         match (newest, inside) {
             (None, _) => Ok(not_found("there is no checkpoint at or before that time")),
             (Some(exact), None) if exact.time == time => Ok(Resolution::AddSlash),
             (Some(exact), Some(inside)) if exact.time == time => {
-                self.resolve_in(&Place { served, publication: &exact, live: None }, inside).await
+                self.resolve_in(&Place { served, publication: &exact, live: None, losses }, inside).await
             }
             (Some(newest), Some(inside)) if distribution.direct => {
-                let found =
-                    self.resolve_in(&Place { served, publication: &newest, live: None }, inside).await?;
+                let place = Place { served, publication: &newest, live: None, losses };
+                let found = self.resolve_in(&place, inside).await?;
                 // Retention may remove the checkpoint, and with it this answer.
                 Ok(match found {
                     Resolution::File(file) => {
@@ -293,7 +299,7 @@ impl Resolver {
 
     /// A file by its path in the publication, or one that an earlier publication had there.
     async fn file(&self, place: &Place<'_>, path: &str) -> Result<Option<ServedFile>> {
-        let key = (place.publication.id, path.to_owned());
+        let key = (place.publication.id, place.losses, path.to_owned());
         let found = match self.paths.get(&key) {
             Some(found) => found,
             None => {
@@ -316,6 +322,7 @@ impl Resolver {
             size: found.size,
             modified: found.modified,
             held: found.held,
+            losses: place.losses,
             freshness: freshness(&found),
             checkpoint: place.live.is_none().then_some(place.publication.time),
         }))

@@ -40,23 +40,28 @@ pub(super) struct Sink<'a> {
     recalled: BTreeMap<String, Value>,
     remembered: BTreeMap<String, Value>,
     remarks: Vec<String>,
-    /// Whether the last sync left out files, and whether this one does.
-    left_out: bool,
+    must_look: bool,
+    mode: SyncMode,
+    /// Whether this sync leaves out files.
     leaves_out: bool,
 }
 
 /// Under this name it is remembered that files were left out.
 const LEFT_OUT: &str = "left out";
+/// Under this name it is remembered that somebody has changed what the remote fills.
+pub(super) const CHANGED: &str = "changed";
 
 impl<'a> Sink<'a> {
     pub(super) async fn new(
         engine: &'a Engine,
         progress: &'a dyn Progress,
-        repository: &'a Repository,
-        remote: &'a Remote,
+        (repository, remote): (&'a Repository, &'a Remote),
+        (mode, afresh): (SyncMode, bool),
     ) -> Result<Sink<'a>> {
         let mut recalled = engine.catalog.sync_state(repository.id, remote.id).await?;
-        let left_out = recalled.remove(LEFT_OUT).is_some_and(|value| value == true);
+        let mut is_set = |name: &str| recalled.remove(name).is_some_and(|value| value == true);
+        let (left_out, changed) = (is_set(LEFT_OUT), is_set(CHANGED));
+        let must_look = afresh || left_out || (changed && mode == SyncMode::Mirror);
         Ok(Sink {
             engine,
             progress,
@@ -71,7 +76,8 @@ impl<'a> Sink<'a> {
             recalled,
             remembered: BTreeMap::new(),
             remarks: Vec::new(),
-            left_out,
+            must_look,
+            mode,
             leaves_out: false,
         })
     }
@@ -89,12 +95,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Fetches what has to be here, makes the new version, and remembers what the plugin wants to know next time.
-    pub(super) async fn finish(
-        mut self,
-        fetcher: &HttpFetcher,
-        mode: SyncMode,
-        skip_broken: bool,
-    ) -> Result<Synced> {
+    pub(super) async fn finish(mut self, fetcher: &HttpFetcher, skip_broken: bool) -> Result<Synced> {
         let unchanged = self.units.is_empty() && self.claimed.is_empty() && self.remembered.is_empty();
         if unchanged {
             let version = self.engine.repository(&self.repository.name).await?.latest_version;
@@ -106,7 +107,10 @@ impl<'a> Sink<'a> {
         }
         self.progress.begin("recording", None);
         self.remembered.insert(LEFT_OUT.into(), Value::Bool(self.leaves_out));
-        let remote = self.remote;
+        let (remote, mode) = (self.remote, self.mode);
+        if mode == SyncMode::Mirror {
+            self.remembered.insert(CHANGED.into(), Value::Bool(false));
+        }
         let change = Modification {
             units: self.units,
             exactly: if mode == SyncMode::Mirror { self.claimed.clone() } else { HashSet::new() },
@@ -227,8 +231,8 @@ impl SyncSink for Sink<'_> {
         self.recalled.get(name).cloned()
     }
 
-    fn left_out(&self) -> bool {
-        self.left_out
+    fn must_look(&self) -> bool {
+        self.must_look
     }
 
     fn remember(&mut self, name: &str, value: Value) {

@@ -25,6 +25,8 @@ pub struct SyncRequest {
     pub skip_broken: bool,
     /// Let the upstream go back in time, expire, or change its name.
     pub accept_change: bool,
+    /// Read everything, even if upstream is what it was.
+    pub afresh: bool,
 }
 
 /// What a sync came to.
@@ -84,8 +86,8 @@ impl Engine {
         let plugin = self.registry.get(&repository.plugin)?;
         let fetcher = self.fetcher(remote)?;
         progress.begin("reading indices", None);
-        let mut sink = Sink::new(self, progress, repository, remote).await?;
         let mode = request.mode.unwrap_or(plugin.declaration().sync_mode);
+        let mut sink = Sink::new(self, progress, (repository, remote), (mode, request.afresh)).await?;
         let job = SyncJob {
             url: &remote.url,
             options: &remote.options,
@@ -100,6 +102,6 @@ impl Engine {
         let synced = plugin.sync(job).await;
         sink.flush().await?;
         synced?;
-        sink.finish(&fetcher, mode, request.skip_broken).await
+        sink.finish(&fetcher, request.skip_broken).await
     }
 }

@@ -409,6 +409,14 @@ impl Progress for TaskProgress {
             last.done += steps;
         }
     }
+
+    fn remark(&self, sentence: &str) {
+        self.begin(sentence, None);
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = reports.last_mut() {
+            last.code = "remark".to_owned();
+        }
+    }
 }
 
 /// Each resource once, for a task alone where any of the reservations says so.

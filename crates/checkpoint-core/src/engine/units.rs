@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Engine;
 use super::modify::{Modification, Modified};
-use super::operation::{ContentSource, CopyContent, CreateContent, Modify};
+use super::operation::{ContentSource, CreateContent, Modify};
 use crate::artifacts::{Staged, run_blocking};
 use crate::catalog::{ArtifactDetail, Part, UnitDetail};
 use crate::digest::{Digests, Sha256};
@@ -40,17 +40,6 @@ impl Engine {
             wanted.iter().filter(|placed| !present.contains(placed)).cloned().collect();
         let units = self.as_new(&*plugin, &new).await?;
         self.modify(&repository, Modification { units, remove, ..Modification::default() }).await
-    }
-
-    /// Makes a version of what a repository has and of units of a version of another one, all of them or those that
-    /// are named, where they stand there.
-    pub async fn copy_content(&self, copy: &CopyContent) -> Result<Modified> {
-        let destination = self.repository(&copy.destination).await?;
-        let plugin = self.registry.get(&destination.plugin)?;
-        let mut wanted = self.contents(copy.source.0, copy.source.1).await?;
-        wanted.retain(|placed| copy.units.as_ref().is_none_or(|units| units.contains(&placed.unit)));
-        let units = self.as_new(&*plugin, &wanted).await?;
-        self.modify(&destination, Modification { units, ..Modification::default() }).await
     }
 
     async fn contents(&self, repository: Id, version: i64) -> Result<Vec<Placed<Id>>> {

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Generation};
 use crate::error::Result;
 use crate::model::{Distribution, Id, Publication, Repository};
 use crate::name::Name;
 
 /// What is served as of one generation.
 pub(super) struct View {
-    pub(super) generation: i64,
+    pub(super) generation: Generation,
     pub(super) distributions: HashMap<String, Distribution>,
     repositories: HashMap<Name, Arc<Served>>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Served {
 }
 
 impl View {
-    async fn read(catalog: &Catalog, generation: i64) -> Result<View> {
+    async fn read(catalog: &Catalog, generation: Generation) -> Result<View> {
         let distributions = catalog.distributions().await?.into_iter();
         let repositories = catalog.repositories().await?.into_iter();
         let served = |repository| Arc::new(Served { repository, publications: OnceCell::new() });

@@ -309,8 +309,9 @@ pub trait SyncSink: Send + Sync {
     /// What an earlier sync of this repository from this remote remembered.
     fn recall(&self, name: &str) -> Option<Value>;
 
-    /// Whether the last sync left something out that could not be had, so that what is unchanged is worth another look.
-    fn left_out(&self) -> bool;
+    /// Whether the repository may differ from upstream although upstream is what it was: because files were left out,
+    /// because somebody has changed a place that it shall be a mirror of, or because the user says so.
+    fn must_look(&self) -> bool;
 
     /// Remembers something for the next sync, if this one succeeds.
     fn remember(&mut self, name: &str, value: Value);

@@ -129,7 +129,7 @@ async fn look(job: &mut SyncJob<'_>, options: &RemoteOptions, afresh: bool) -> R
         // What the trust in an upstream rests on counts whatever the options are; what may be skipped does not.
         let mut state = state.unwrap_or_default();
         let other = state.options != *job.options || state.policy != job.policy;
-        if other || afresh || job.sink.left_out() {
+        if other || afresh || job.sink.must_look() {
             state.indices.clear();
             state.release.validators = Default::default();
         }
