@@ -52,6 +52,7 @@ enum Takes {
     Text,
     Texts,
     Number,
+    Decimal,
     /// The name of a file of public keys, which are the option's value.
     Keys,
     /// The name of a file whose text is the option's value.
@@ -77,7 +78,7 @@ pub(super) fn with_declared(mut cli: Command, registry: &Registry) -> Command {
                     arg.num_args(0..=1).require_equals(true).default_missing_value("true")
                 }
                 Takes::Text => arg.long(long).value_name(option.to_uppercase()),
-                Takes::Number => arg.long(long).value_name("NUMBER"),
+                Takes::Number | Takes::Decimal => arg.long(long).value_name("NUMBER"),
                 Takes::Texts => arg.long(long).value_name(option.to_uppercase()).action(ArgAction::Append),
                 Takes::Keys | Takes::File => arg.long(long).value_name("FILE"),
                 Takes::Password => arg.long(format!("{long}-file")).value_name("FILE"),
@@ -112,6 +113,7 @@ pub(super) fn declared(matches: &ArgMatches, registry: &Registry) -> clap::error
                 _ if text().is_some_and(String::is_empty) => Some(Value::Null),
                 Takes::Text => text().map(|text| Value::String(text.clone())),
                 Takes::Number => text().map(|text| number_of(&option, text)).transpose()?,
+                Takes::Decimal => text().map(|text| decimal_of(&option, text)).transpose()?,
                 Takes::Keys => text().map(|file| keys_of(file)).transpose()?,
                 Takes::File => text().map(|file| text_of(file).map(Value::String)).transpose()?,
                 Takes::Password => text().map(|file| first_line_of(file)).transpose()?,
@@ -147,6 +149,11 @@ fn first_line_of(file: &str) -> clap::error::Result<Value> {
 fn number_of(option: &str, text: &str) -> clap::error::Result<Value> {
     let number =
         text.parse::<u64>().map_err(|_| wrong(format!("{option}: '{text}' is not a whole number")))?;
+    Ok(Value::from(number))
+}
+
+fn decimal_of(option: &str, text: &str) -> clap::error::Result<Value> {
+    let number = text.parse::<f64>().map_err(|_| wrong(format!("{option}: '{text}' is not a number")))?;
     Ok(Value::from(number))
 }
 
@@ -196,6 +203,7 @@ fn takes(options: &OptionsType, option: &str) -> Takes {
         _ if is("boolean") => Takes::Truth,
         _ if is("array") => Takes::Texts,
         _ if is("integer") => Takes::Number,
+        _ if is("number") => Takes::Decimal,
         _ => Takes::Text,
     }
 }

@@ -1,6 +1,6 @@
 //! `debpoint remote …` and `debpoint sync`.
 
-use checkpoint_core::engine::{RemoteChange, SyncRequest, Synced};
+use checkpoint_core::engine::{RemoteChange, SyncRequest, Synced, check_url};
 use checkpoint_core::model::{Publication, Remote};
 use checkpoint_core::name::Name;
 use checkpoint_core::plugin::SyncMode;
@@ -127,10 +127,12 @@ impl Command {
     pub(super) async fn run(self, app: &App, declared: Map<String, Value>, output: &Output) -> Result<()> {
         match self {
             Command::Create(Create { name, plugin, url }) => {
+                check_url(&url)?;
                 app.engine.create_remote(&name, &plugin, change(Some(url), declared)).await?;
                 output.line(&format!("created remote '{name}'"))
             }
             Command::Update(Update { name, url }) => {
+                url.as_deref().map_or(Ok(()), check_url)?;
                 app.engine.update_remote(&name, change(url, declared)).await?;
                 output.line(&format!("changed remote '{name}'"))
             }

@@ -15,7 +15,7 @@ use super::common::{self, Labels, exclusive, stamp};
 use super::endpoint::{Answer, Call, Endpoint, Reply};
 use super::failure::Failure;
 use super::query::{self, Query};
-use super::schema::{self, Access, Field, declared, labels, number, object_schema, objects, text};
+use super::schema::{self, Access, Field, declared, labels, object_schema, objects, text};
 
 /// A kind of remote.
 #[derive(Clone)]
@@ -34,12 +34,7 @@ impl Kind {
 
 /// What Pulp has and debpoint has no use for: it is taken, and shown as not set.
 fn unused() -> Vec<Field> {
-    let mut fields: Vec<Field> =
-        ["total_timeout", "connect_timeout", "sock_connect_timeout", "sock_read_timeout"]
-            .map(|name| number(name).nullable())
-            .to_vec();
-    fields.push(objects("headers").nullable());
-    fields
+    vec![objects("headers").nullable()]
 }
 
 fn general_fields() -> Vec<Field> {

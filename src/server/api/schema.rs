@@ -91,10 +91,6 @@ pub(super) fn integer(name: &str) -> Field {
     Field::new(name, json!({"type": "integer"}))
 }
 
-pub(super) fn number(name: &str) -> Field {
-    Field::new(name, json!({"type": "number"}))
-}
-
 pub(super) fn boolean(name: &str) -> Field {
     Field::new(name, json!({"type": "boolean"}))
 }

@@ -149,7 +149,8 @@ fn a_sync_that_runs_is_canceled_and_what_it_held_is_free() {
     let mut asked = Vec::new();
     while !asked.contains(&"/slow".to_owned()) {
         asked.extend(upstream.asked());
-        std::thread::yield_now();
+        let (_, shown) = pulp.call("GET", &task, &Value::Null);
+        assert!(shown["finished_at"].is_null(), "{shown}");
     }
     let count = |filter: &str| pulp.ok(&format!("task list {filter}")).as_array().unwrap().len();
     assert_eq!(count("--state running --name pulp_file.app.tasks.synchronizing.synchronize"), 1);
@@ -218,6 +219,7 @@ fn a_worker_of_its_own_takes_tasks_and_leaves_when_it_is_told() {
         if let Some(name) = found {
             break name;
         }
+        assert!(worker.try_wait().unwrap().is_none(), "it has ended");
     };
     assert!(name.starts_with(&format!("{}@", worker.id())), "{name}");
     assert_eq!(pulp.ok(&format!("worker list --name {name}")).as_array().unwrap().len(), 1);

@@ -4,9 +4,10 @@ use checkpoint_testkit::debs::deb_with;
 use checkpoint_testkit::program;
 use serde_json::json;
 
+use super::file::{dates, until};
 use super::{Pulp, names, string};
 use crate::support::apt::Apt;
-use crate::support::{Debpoint, Server, project};
+use crate::support::{Debpoint, Server, after, project};
 
 /// A small signed archive with the shape of Pulp's own fixture: suite ragnarok, components asgard and jotunheimr.
 struct Archive {
@@ -57,6 +58,7 @@ fn an_archive_is_synced_published_and_dated_and_apt_installs_from_the_date() {
     let publication = pulp.ok("deb publication create --repository hello --checkpoint");
     assert_eq!((&publication["checkpoint"], &publication["structured"]), (&json!(true), &json!(true)));
     let time = string(&publication["checkpoint_time"]);
+    assert_eq!(dates(&pulp.server.get("dated/").text()), [time.as_str()]);
     let stanza = pulp.debpoint.ok(&["pin", "dated", &time]);
     let apt = Apt::new(&stanza.replace(&guess(&stanza), &pulp.server.url));
     apt.run("apt-get", &["update"]).clean();
@@ -67,8 +69,15 @@ fn an_archive_is_synced_published_and_dated_and_apt_installs_from_the_date() {
     origin.ok(&["content", "add", "hello", &newer, "--suite", "bookworm"]);
     origin.publish("hello", false);
     pulp.ok("deb repository sync --name hello");
+    until(&after(&time, 2));
     let later = pulp.ok("deb publication create --repository hello --checkpoint");
     let later = string(&later["checkpoint_time"]);
+    assert_eq!(dates(&pulp.server.get("dated/").text()), [time.as_str(), later.as_str()]);
+    assert_eq!(dates(&pulp.server.get(&format!("dated/{later}/")).text()), ["dists", "pool"]);
+    let between = pulp.server.get(&format!("dated/{}/dists/", after(&later, -1)));
+    assert_eq!((between.status, between.text().as_str()), (301, "301: Moved Permanently"));
+    let target = format!("/pulp/content/dated/{time}/dists/");
+    assert_eq!(between.header("location"), Some(target.as_str()));
     for (time, version) in [(&time, "1.0"), (&later, "2.0")] {
         apt.set_sources(
             &pulp.debpoint.ok(&["pin", "dated", time]).replace(&guess(&stanza), &pulp.server.url),
@@ -268,6 +277,10 @@ fn remotes_are_created_changed_and_shown_without_their_secrets() {
         let words = ["deb", "remote", "create", "--name", name, "--url", url, "--distribution", distribution];
         assert!(!pulp.command_of(&words).output().unwrap().status.success(), "{words:?}");
     }
+    // Pulp takes what is no URL; nothing is fetched from there.
+    pulp.ok("deb remote create --name no-url --url foo --distribution foo");
+    pulp.ok("deb repository create --name no-url --remote no-url");
+    assert!(pulp.refused("deb repository sync --name no-url").contains("'foo' is not a URL"));
     let made = pulp.ok("deb remote create --name a --url http://localhost/x --distribution x --distribution y --component main --architecture amd64 --architecture all --policy on_demand");
     assert_eq!(made["distributions"], "x y");
     assert_eq!(
@@ -280,6 +293,13 @@ fn remotes_are_created_changed_and_shown_without_their_secrets() {
         (&shown["distributions"], &shown["components"], &shown["policy"]),
         (&json!("z"), &json!("main"), &json!("immediate"))
     );
+    for option in ["--component", "--architecture"] {
+        pulp.ok_of(&["deb", "remote", "update", "--name", "a", option, "bar", option, ""]);
+        let field = format!("{}s", option.trim_start_matches('-'));
+        assert_eq!(pulp.ok("deb remote show --name a")[&field], "bar");
+        pulp.ok_of(&["deb", "remote", "update", "--name", "a", option, ""]);
+        assert_eq!(pulp.ok("deb remote show --name a")[&field], json!(null));
+    }
     let (status, _) = pulp.call(
         "PATCH",
         made["pulp_href"].as_str().unwrap(),

@@ -25,7 +25,7 @@ fn upstream_file(name: &str) -> Vec<u8> {
 }
 
 /// The dates that the page of a checkpoint distribution lists.
-fn dates(page: &str) -> Vec<String> {
+pub(super) fn dates(page: &str) -> Vec<String> {
     let links = page.lines().filter_map(|line| line.strip_prefix("<a href=\"./"));
     links.filter_map(|link| link.split('/').next()).map(str::to_owned).collect()
 }
@@ -75,7 +75,8 @@ fn checkpoints_are_made_listed_and_served() {
     assert_eq!(answer.header("x-checkpoint"), Some(both[1].as_str()));
 }
 
-fn until(time: &str) {
+/// Returns once this time has begun.
+pub(super) fn until(time: &str) {
     while crate::support::now().as_str() < time {
         std::thread::yield_now();
     }
@@ -380,6 +381,30 @@ fn a_remote_keeps_certificates_and_shows_no_key() {
         (&shown["client_cert"], &shown["ca_cert"]),
         (&serde_json::Value::Null, &serde_json::Value::Null)
     );
+}
+
+#[test]
+fn what_is_said_of_a_remote_is_shown_and_can_be_set_back() {
+    let Some(pulp) = Pulp::start() else { return };
+    pulp.ok(
+        "file remote create --name a:b:c --url http://localhost/PULP_MANIFEST --proxy-url http://proxy.example.org \
+         --proxy-username user --proxy-password pass --max-retries 5 --total-timeout 32 --sock-read-timeout 1.5",
+    );
+    let options = ["proxy_url", "proxy_username", "max_retries", "total_timeout", "sock_read_timeout"];
+    let shown = pulp.ok("file remote show --name a:b:c");
+    let values: Vec<_> = options.map(|option| shown[option].clone()).to_vec();
+    assert_eq!(
+        serde_json::json!(values),
+        serde_json::json!(["http://proxy.example.org", "user", 5, 32.0, 1.5])
+    );
+    for option in options.into_iter().chain(["proxy_password"]).rev() {
+        let option = format!("--{}", option.replace('_', "-"));
+        pulp.ok_of(&["file", "remote", "update", "--name", "a:b:c", &option, ""]);
+    }
+    let shown = pulp.ok("file remote list --name-contains b:")[0].clone();
+    assert!(options.iter().all(|option| shown[option].is_null()), "{shown}");
+    pulp.ok("file repository create --name r --remote file::a:b:c");
+    assert!(pulp.refused("file remote update --name a:b:c --total-timeout 0").contains("timeout"));
 }
 
 /// A certificate and its key, as files.

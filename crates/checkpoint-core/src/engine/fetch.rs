@@ -17,6 +17,7 @@ use url::{Host, Url};
 
 use super::Engine;
 use super::limiter::Limiter;
+use super::remotes::check_url;
 use crate::artifacts::{Staged, Staging, Writing};
 use crate::digest::{Digests, Sha256};
 use crate::error::{Error, Result};
@@ -60,6 +61,7 @@ pub(super) type Fetchers = Mutex<HashMap<Id, Arc<HttpFetcher>>>;
 impl Engine {
     /// The fetcher of a remote. All that fetch from it share its connections and keep its limits together.
     pub(super) fn fetcher(&self, remote: &Remote) -> Result<Arc<HttpFetcher>> {
+        check_url(&remote.url)?;
         let mut all = self.fetchers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(fetcher) = all.get(&remote.id).filter(|fetcher| fetcher.settings == remote.settings) {
             return Ok(fetcher.clone());
@@ -92,16 +94,21 @@ fn client(settings: &RemoteSettings) -> Result<Client, String> {
         let what = what.to_owned();
         move |error: reqwest::Error| format!("{what} cannot be used: {}", root_cause(&error))
     };
+    let seconds = |seconds: Option<f64>| seconds.map(Duration::from_secs_f64);
+    let connecting = [settings.connect_timeout, settings.sock_connect_timeout].map(seconds);
     let mut builder = Client::builder()
         .user_agent(concat!("debpoint/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
+        .connect_timeout(connecting.into_iter().flatten().min().unwrap_or(CONNECT_TIMEOUT))
+        .read_timeout(seconds(settings.sock_read_timeout).unwrap_or(READ_TIMEOUT))
         .pool_max_idle_per_host(usize::from(settings.download_concurrency.unwrap_or(PARALLEL)))
         .tls_danger_accept_invalid_certs(!settings.tls_validation)
         .redirect(Policy::custom(|attempt| match refuse_redirect(&attempt) {
             Some(why) => attempt.error(why),
             None => attempt.follow(),
         }));
+    if let Some(most) = seconds(settings.total_timeout) {
+        builder = builder.timeout(most);
+    }
     if let Some(url) = &settings.proxy_url {
         let mut proxy = Proxy::all(url).map_err(bad("the proxy's URL"))?;
         if let Some(user) = &settings.proxy_username {

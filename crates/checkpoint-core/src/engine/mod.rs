@@ -52,7 +52,7 @@ pub use on_demand::{ByteSource, Incoming, OnDemand};
 pub use operation::{ContentSource, CopyContent, CreateContent, DistributionState, Modify, Operation};
 pub use orphans::Cleanup;
 pub use publish::PublishRequest;
-pub use remotes::RemoteChange;
+pub use remotes::{RemoteChange, check_url};
 pub use repositories::{ContentEntry, RepositoryChange};
 pub use resolve::{Entry, Freshness, Page, Resolution, Resolver, ServedFile};
 pub use retention::Retention;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use url::Url;
+use url::{ParseError, Url};
 
 use super::Engine;
 use super::fetch::check_settings;
@@ -96,16 +96,24 @@ impl Engine {
         let Some(options) = declaration.remote else {
             return Err(Error::Invalid(format!("there are no remotes of type {}", remote.plugin)));
         };
-        let url = &remote.url;
-        let parsed =
-            Url::parse(url).map_err(|error| Error::Invalid(format!("'{url}' is not a URL: {error}")))?;
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(Error::Invalid(format!("'{url}' is neither an http: nor an https: URL")));
-        }
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(Error::Invalid("a remote's URL must not hold a user name or password".into()));
+        match check_url(&remote.url) {
+            // Scripts for Pulp create remotes before they know where they are; nothing is fetched from there.
+            Err(_) if Url::parse(&remote.url) == Err(ParseError::RelativeUrlWithoutBase) => {}
+            checked => checked?,
         }
         options.check("remote options", &remote.options)?;
         check_settings(&remote.settings)
+    }
+}
+
+/// Refuses what nothing can be fetched from.
+pub fn check_url(url: &str) -> Result<()> {
+    let parsed = Url::parse(url).map_err(|error| Error::Invalid(format!("'{url}' is not a URL: {error}")))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(Error::Invalid(format!("'{url}' is neither an http: nor an https: URL")));
+    }
+    match parsed.username().is_empty() && parsed.password().is_none() {
+        true => Ok(()),
+        false => Err(Error::Invalid("a remote's URL must not hold a user name or password".into())),
     }
 }

@@ -85,7 +85,22 @@ pub struct RemoteSettings {
     /// How often a transfer that breaks is taken up again [default: 5].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
+    /// The most seconds that one transfer may take, before it is taken up again [default: no limit].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_timeout: Option<f64>,
+    /// The most seconds until there is a connection [default: 20].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<f64>,
+    /// The same; of the two the smaller counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sock_connect_timeout: Option<f64>,
+    /// The most seconds in which nothing arrives [default: 30].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sock_read_timeout: Option<f64>,
 }
+
+/// The longest timeout, in seconds.
+const MAX_TIMEOUT: f64 = 24.0 * 3600.0;
 
 impl Default for RemoteSettings {
     fn default() -> Self {
@@ -104,6 +119,10 @@ impl Default for RemoteSettings {
             bandwidth_limit: None,
             download_concurrency: None,
             max_retries: None,
+            total_timeout: None,
+            connect_timeout: None,
+            sock_connect_timeout: None,
+            sock_read_timeout: None,
         }
     }
 }
@@ -153,6 +172,11 @@ impl RemoteSettings {
         if self.proxy_username.is_some() && self.proxy_url.is_none() {
             return refuse("a user name at a proxy needs the URL of the proxy");
         }
+        let timeouts =
+            [self.total_timeout, self.connect_timeout, self.sock_connect_timeout, self.sock_read_timeout];
+        if timeouts.iter().flatten().any(|seconds| !(0.001..=MAX_TIMEOUT).contains(seconds)) {
+            return refuse("a timeout is more than 0 seconds, and at most a day");
+        }
         let zero = self.rate_limit == Some(0)
             || self.bandwidth_limit == Some(0)
             || self.download_concurrency.is_some_and(|count| !(1..=256).contains(&count));
@@ -194,6 +218,8 @@ mod tests {
             serde_json::json!({"proxy_username": "x"}),
             serde_json::json!({"rate_limit": 0}),
             serde_json::json!({"download_concurrency": 1000}),
+            serde_json::json!({"total_timeout": 0}),
+            serde_json::json!({"sock_read_timeout": 1e300}),
             serde_json::json!({"policy": "later"}),
             serde_json::json!({"unknown": 1}),
         ] {
