@@ -73,7 +73,8 @@ fn an_archive_is_synced_published_and_dated_and_apt_installs_from_the_date() {
     let later = pulp.ok("deb publication create --repository hello --checkpoint");
     let later = string(&later["checkpoint_time"]);
     assert_eq!(dates(&pulp.server.get("dated/").text()), [time.as_str(), later.as_str()]);
-    assert_eq!(dates(&pulp.server.get(&format!("dated/{later}/")).text()), ["dists", "pool"]);
+    let listing = pulp.server.get(&format!("dated/{later}/")).text();
+    assert!(listing.contains(">dists/<") && listing.contains(">pool/<"), "{listing}");
     let between = pulp.server.get(&format!("dated/{}/dists/", after(&later, -1)));
     assert_eq!((between.status, between.text().as_str()), (301, "301: Moved Permanently"));
     let target = format!("/pulp/content/dated/{time}/dists/");
