@@ -305,6 +305,16 @@ pub(super) async fn repository_named(
     found.map(Some).ok_or_else(|| bad_address(field, address))
 }
 
+/// Refuses a repository of another kind.
+pub(super) fn check_plugin(repository: &Repository, plugin: &str) -> Result<(), Failure> {
+    match repository.plugin == plugin {
+        true => Ok(()),
+        false => {
+            Err(Failure::field("repository", format!("The repository is of type {}.", repository.plugin)))
+        }
+    }
+}
+
 /// The repository and the number of the version at an address.
 pub(super) async fn version_named(
     api: &Api,

@@ -244,12 +244,7 @@ async fn create(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
     };
     let mut reservations = Vec::new();
     if let Some(repository) = &repository {
-        if repository.plugin != kind.plugin {
-            return Err(Failure::field(
-                "repository",
-                format!("The repository is of type {}.", repository.plugin),
-            ));
-        }
+        common::check_plugin(repository, kind.plugin)?;
         call.may_change(&repository.name)?;
         reservations.push(exclusive(Resource::Repository(repository.plugin.clone(), repository.id)));
     }

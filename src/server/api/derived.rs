@@ -139,6 +139,7 @@ async fn create(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
     let named = call.body.get("repository").cloned().unwrap_or(Value::Null);
     let repository = common::repository_named(&api, "repository", &named).await?;
     if let Some(repository) = &repository {
+        common::check_plugin(repository, kind.plugin)?;
         call.may_change(&repository.name)?;
     }
     let options = match &kind.rest.rest.fields {

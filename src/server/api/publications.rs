@@ -214,12 +214,7 @@ async fn create(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
         }
     };
     signing::check(&api, &call.body)?;
-    if repository.plugin != kind.plugin {
-        return Err(Failure::field(
-            "repository",
-            format!("The repository is of type {}.", repository.plugin),
-        ));
-    }
+    common::check_plugin(&repository, kind.plugin)?;
     call.may_change(&repository.name)?;
     let mut options = match &kind.rest.fields {
         Some(fields) => common::options(fields, &call.body, None)?,

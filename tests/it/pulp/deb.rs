@@ -384,7 +384,9 @@ fn components_are_made_by_themselves_and_published_empty() {
     pulp.ok("orphan cleanup --protection-time 0");
     let left = names(&pulp.ok("deb content --type release_component list"), "component");
     assert_eq!(left, ["bar", "more"]);
+    let other = pulp.ok("file repository create --name other");
     for body in [
+        json!({"distribution": "x", "component": "main", "repository": other["pulp_href"]}),
         json!({"distribution": "../x", "component": "main"}),
         json!({"distribution": "x", "component": "by-hash"}),
         json!({"distribution": "x"}),
