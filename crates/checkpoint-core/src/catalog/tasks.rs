@@ -64,11 +64,7 @@ impl Catalog {
 
     /// The task of that row.
     pub async fn task(&self, id: Id) -> Result<Task> {
-        let sql = AssertSqlSafe(format!("{SELECT} WHERE t.id = $1"));
-        let row = sqlx::query(sql).bind(id).fetch_optional(&self.pool).await;
-        let read =
-            row.and_then(|row| row.as_ref().map(task).transpose()).map_err(Error::db("find a task"))?;
-        read.ok_or_else(|| Error::NotFound { what: "task", name: id.to_string() })
+        find(&self.pool, id).await
     }
 
     /// What was measured of a task that has ended, as JSON; `None` if nothing was.
@@ -113,6 +109,13 @@ impl Catalog {
     }
 }
 
+async fn find<'e>(database: impl sqlx::Executor<'e, Database = sqlx::Any>, id: Id) -> Result<Task> {
+    let sql = AssertSqlSafe(format!("{SELECT} WHERE t.id = $1"));
+    let row = sqlx::query(sql).bind(id).fetch_optional(database).await;
+    let read = row.and_then(|row| row.as_ref().map(task).transpose()).map_err(Error::db("find a task"))?;
+    read.ok_or_else(|| Error::NotFound { what: "task", name: id.to_string() })
+}
+
 fn task(row: &AnyRow) -> sqlx::Result<Task> {
     let time =
         |column| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_unix));
@@ -146,6 +149,11 @@ fn encoded(value: &(impl Serialize + ?Sized)) -> Result<String> {
 }
 
 impl Transaction {
+    /// The task of that row, as it is once this is committed.
+    pub async fn task(&mut self, id: Id) -> Result<Task> {
+        find(self.connection(), id).await
+    }
+
     /// Records a task that waits.
     pub async fn create_task(&mut self, new: &NewTask<'_>, now: Timestamp) -> Result<Id> {
         let doing = "record a task";

@@ -129,9 +129,10 @@ impl Engine {
         let mut transaction = self.catalog.begin().await?;
         let waited = transaction.end_task(id, None, &ending, self.now()).await?;
         let stopped = waited || transaction.stop_task(id).await?;
+        // What this has come to, not what the worker makes of it meanwhile.
+        let task = transaction.task(id).await?;
         transaction.commit().await?;
         self.task_changes.send_replace(());
-        let task = self.catalog.task(id).await?;
         match stopped {
             true => Ok(task),
             false => Err(Error::Conflict(format!("task {id} is {} already", task.state))),
