@@ -130,28 +130,38 @@ fn lists_come_in_the_order_and_with_the_fields_that_are_asked_for() {
     }
 }
 
-#[test]
-fn a_sync_that_runs_is_canceled_and_what_it_held_is_free() {
-    let Some(pulp) = Pulp::start() else { return };
+/// An upstream that hangs at the first `count` requests for its file, and the href of the remote `slow`.
+fn slow_upstream(pulp: &Pulp, count: usize) -> (Upstream, String) {
     let upstream = Upstream::default();
     let digests = Digests::of(b"slow");
     upstream.set("/slow", b"slow");
     upstream.set("/PULP_MANIFEST", format!("slow,{},4\n", digests.sha256).as_bytes());
-    upstream.fail("/slow", &[Fault::Slow(Duration::from_secs(600))]);
+    upstream.fail("/slow", &vec![Fault::Slow(Duration::from_secs(600)); count]);
     let url = upstream.start();
     let remote = pulp.ok(&format!("file remote create --name slow --url {url}/PULP_MANIFEST"));
-    let repository = pulp.ok("file repository create --name r --remote slow");
-    let (remote, repository) = (string(&remote["pulp_href"]), string(&repository["pulp_href"]));
+    (upstream, string(&remote["pulp_href"]))
+}
+
+/// Begins a sync from such an upstream; gives its task once it hangs.
+fn hang(pulp: &Pulp, upstream: &Upstream, repository: &str) -> String {
     let (status, asked) = pulp.call("POST", &format!("{repository}sync/"), &json!({}));
     assert_eq!(status, 202);
     let task = string(&asked["task"]);
-    // Once the upstream is asked for the file, it runs.
     let mut asked = Vec::new();
     while !asked.contains(&"/slow".to_owned()) {
         asked.extend(upstream.asked());
         let (_, shown) = pulp.call("GET", &task, &Value::Null);
         assert!(shown["finished_at"].is_null(), "{shown}");
     }
+    task
+}
+
+#[test]
+fn a_sync_that_runs_is_canceled_and_what_it_held_is_free() {
+    let Some(pulp) = Pulp::start() else { return };
+    let (upstream, remote) = slow_upstream(&pulp, 1);
+    let repository = string(&pulp.ok("file repository create --name r --remote slow")["pulp_href"]);
+    let task = hang(&pulp, &upstream, &repository);
     let count = |filter: &str| pulp.ok(&format!("task list {filter}")).as_array().unwrap().len();
     assert_eq!(count("--state running --name pulp_file.app.tasks.synchronizing.synchronize"), 1);
     pulp.ok(&format!("task cancel --href {task}"));
@@ -213,6 +223,12 @@ fn a_worker_of_its_own_takes_tasks_and_leaves_when_it_is_told() {
     let online = || names(&pulp.ok("worker list --online"), "name");
     let inside = online();
     assert_eq!(inside.len(), 1);
+    // As many as the one inside carries out at once.
+    let (upstream, _) = slow_upstream(&pulp, 4);
+    for name in ["a", "b", "c", "d"] {
+        let repository = pulp.ok(&format!("file repository create --name {name} --remote slow"));
+        hang(&pulp, &upstream, &string(&repository["pulp_href"]));
+    }
     let mut worker = pulp.debpoint.command().arg("worker").spawn().unwrap();
     let name = loop {
         let found = online().into_iter().find(|name| !inside.contains(name));
@@ -230,10 +246,14 @@ fn a_worker_of_its_own_takes_tasks_and_leaves_when_it_is_told() {
         string(&pulp.ok(&format!("worker show --href {}", string(&task["worker"])))["name"])
     };
     pulp.ok("file repository create --name r");
-    assert!(online().contains(&carried_out_by()));
+    assert_eq!(carried_out_by(), name);
     assert!(std::process::Command::new("kill").arg(worker.id().to_string()).status().unwrap().success());
     assert!(worker.wait().unwrap().success());
     assert_eq!(online(), inside);
+    let running = pulp.ok("task list --state running");
+    let href = string(&running[0]["pulp_href"]);
+    assert_eq!(running.as_array().unwrap().len(), 4, "what the other one carries out goes on");
+    pulp.ok(&format!("task cancel --href {href}"));
     assert_eq!(carried_out_by(), inside[0]);
 }
 

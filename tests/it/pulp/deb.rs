@@ -48,9 +48,7 @@ fn an_archive_is_synced_published_and_dated_and_apt_installs_from_the_date() {
     }
     let origin = hello();
     let upstream = origin.serve();
-    let keys = pulp.debpoint.file("keys.asc", origin.ok(&["key", "export"]));
-    let url = upstream.url("hello/live");
-    pulp.ok(&format!("deb remote create --name hello --url {url} --distribution bookworm --gpgkey @{keys}"));
+    remote(&pulp, "hello", (&upstream.url("hello/live"), "bookworm"), &origin.ok(&["key", "export"]));
     pulp.ok("deb repository create --name hello --remote hello");
     pulp.ok("deb repository sync --name hello");
     pulp.ok("deb distribution create --name live --base-path live --repository hello");
@@ -86,6 +84,12 @@ fn an_archive_is_synced_published_and_dated_and_apt_installs_from_the_date() {
         apt.run("apt-get", &["update"]).clean();
         installs(&apt, version);
     }
+}
+
+/// Creates a remote of one suite that is believed by these keys.
+fn remote(pulp: &Pulp, name: &str, (url, suite): (&str, &str), keys: &str) {
+    let keys = pulp.debpoint.file("keys.asc", keys);
+    pulp.ok(&format!("deb remote create --name {name} --url {url} --distribution {suite} --gpgkey @{keys}"));
 }
 
 /// An archive with one package.
@@ -176,11 +180,7 @@ fn guess(stanza: &str) -> String {
 fn a_sync_finds_what_pulp_finds() {
     let Some(pulp) = Pulp::start() else { return };
     let archive = archive();
-    let keys = pulp.debpoint.file("keys.asc", &archive.keys);
-    pulp.ok(&format!(
-        "deb remote create --name myths --url {} --distribution ragnarok --gpgkey @{keys}",
-        archive.url
-    ));
+    remote(&pulp, "myths", (&archive.url, "ragnarok"), &archive.keys);
     pulp.ok("deb repository create --name myths --remote myths");
     pulp.ok("deb repository sync --name myths");
     let version = string(&pulp.ok("deb repository show --name myths")["latest_version_href"]);
@@ -253,11 +253,7 @@ fn an_upstream_that_nobody_trusts_or_that_is_not_there_is_said_in_the_task() {
     let other = Debpoint::new();
     other.ok(&["repository", "create", "x", "--type", "deb"]);
     other.ok(&["key", "generate"]);
-    let keys = pulp.debpoint.file("keys.asc", other.ok(&["key", "export"]));
-    pulp.ok(&format!(
-        "deb remote create --name myths --url {} --distribution ragnarok --gpgkey @{keys}",
-        archive.url
-    ));
+    remote(&pulp, "myths", (&archive.url, "ragnarok"), &other.ok(&["key", "export"]));
     pulp.ok("deb repository create --name myths --remote myths");
     assert!(pulp.refused("deb repository sync --name myths").contains("failed"));
     assert_eq!(pulp.ok("deb repository version list --repository myths").as_array().unwrap().len(), 1);
@@ -451,9 +447,7 @@ fn an_earlier_version_is_had_again_with_the_indices_that_it_had() {
     let Some(pulp) = Pulp::start() else { return };
     let origin = hello();
     let upstream = origin.serve();
-    let keys = pulp.debpoint.file("keys.asc", origin.ok(&["key", "export"]));
-    let url = upstream.url("hello/live");
-    pulp.ok(&format!("deb remote create --name hello --url {url} --distribution bookworm --gpgkey @{keys}"));
+    remote(&pulp, "hello", (&upstream.url("hello/live"), "bookworm"), &origin.ok(&["key", "export"]));
     let repository = pulp.ok("deb repository create --name hello --remote hello");
     pulp.ok("deb repository sync --name hello --mirror");
     let newer = origin.file("hello_2.0_amd64.deb", deb_with("hello", "2.0", "amd64", ""));
@@ -526,11 +520,8 @@ fn a_distribution_is_moved_back_to_a_date_and_hosts_take_it() {
 fn what_was_not_fetched_is_fetched_for_whoever_says_so() {
     let Some(pulp) = Pulp::start() else { return };
     let archive = archive();
-    let keys = pulp.debpoint.file("keys.asc", &archive.keys);
-    pulp.ok(&format!(
-        "deb remote create --name myths --url {} --distribution ragnarok --gpgkey @{keys} --policy on_demand",
-        archive.url
-    ));
+    remote(&pulp, "myths", (&archive.url, "ragnarok"), &archive.keys);
+    pulp.ok("deb remote update --name myths --policy on_demand");
     let repository = pulp.ok("deb repository create --name myths --remote myths");
     let repository = string(&repository["pulp_href"]);
     let asked = pulp.call("POST", &format!("{repository}sync/"), &json!({"accept_change": true}));

@@ -20,6 +20,16 @@ fn upstream() -> (Upstream, String) {
     (upstream, url)
 }
 
+/// The repository `files`, synced from such an upstream, published and served.
+fn served(pulp: &Pulp) -> Upstream {
+    let (upstream, url) = upstream();
+    pulp.ok(&format!("file remote create --name files --url {url}"));
+    pulp.ok("file repository create --name files --remote files --autopublish");
+    pulp.ok("file repository sync --name files");
+    pulp.ok("file distribution create --name files --base-path files --repository files");
+    upstream
+}
+
 fn upstream_file(name: &str) -> Vec<u8> {
     name.repeat(205).into_bytes()[..1024].to_vec()
 }
@@ -432,11 +442,7 @@ fn self_signed(pulp: &Pulp) -> [String; 2] {
 #[test]
 fn space_is_reclaimed_but_for_versions_to_keep_and_files_come_back_when_somebody_asks() {
     let Some(pulp) = Pulp::start() else { return };
-    let (_upstream, url) = upstream();
-    pulp.ok(&format!("file remote create --name files --url {url}"));
-    pulp.ok("file repository create --name files --remote files --autopublish");
-    pulp.ok("file repository sync --name files");
-    pulp.ok("file distribution create --name files --base-path files --repository files");
+    let _upstream = served(&pulp);
     let artifacts = || {
         let list = pulp.ok("file repository content list --repository files --version 1");
         list.as_array().unwrap().iter().filter(|one| one["artifact"].is_string()).count()
@@ -468,11 +474,7 @@ fn space_is_reclaimed_but_for_versions_to_keep_and_files_come_back_when_somebody
 #[test]
 fn a_damaged_file_is_found_by_repair_and_fetched_again() {
     let Some(pulp) = Pulp::start() else { return };
-    let (_upstream, url) = upstream();
-    pulp.ok(&format!("file remote create --name files --url {url}"));
-    pulp.ok("file repository create --name files --remote files --autopublish");
-    pulp.ok("file repository sync --name files");
-    pulp.ok("file distribution create --name files --base-path files --repository files");
+    let _upstream = served(&pulp);
     let sha256 = Digests::of(&upstream_file("2.iso")).sha256.to_string();
     let stored = stored(&pulp.debpoint.data().join("store"), &sha256).unwrap();
     std::fs::write(&stored, vec![0; 1024]).unwrap();
