@@ -110,6 +110,20 @@ class Upstream:
             server.wait()
 
 
+@contextlib.contextmanager
+def serving(program, env):
+    """debpoint's server on a free port; gives its URL."""
+    server = subprocess.Popen([program, "serve", "--listen", "127.0.0.1:0"], env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        said = re.search(r"http://\S+", server.stdout.readline())
+        if not said:
+            raise Wrong("debpoint serve does not say where it listens")
+        yield said[0].rstrip("/")
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def wait_for(url, server):
     """Returns once a server answers."""
     while True:
