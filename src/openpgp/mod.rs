@@ -124,11 +124,6 @@ impl Keyring {
         if self.keys.is_empty() {
             return Err(no_key());
         }
-        self.armored_public()
-            .map_err(|error| Error::Signing(format!("cannot export the public keys: {}", error.root_cause())))
-    }
-
-    fn armored_public(&self) -> sequoia_openpgp::Result<String> {
         armored(&self.keys)
     }
 
@@ -186,9 +181,7 @@ impl Signer for Keyring {
 
     fn keys(&self) -> Result<Vec<SigningKey>> {
         let shown = |key: &Key| {
-            let public_key = armored(std::slice::from_ref(key)).map_err(|error| {
-                Error::Signing(format!("cannot export the public keys: {}", error.root_cause()))
-            })?;
+            let public_key = armored(std::slice::from_ref(key))?;
             let KeyInfo { fingerprint, user_id, created, .. } = key.info().clone();
             let created = Timestamp::from_unix(created as i64);
             Ok(SigningKey { name: user_id, fingerprint, public_key, created })
@@ -198,12 +191,15 @@ impl Signer for Keyring {
 }
 
 /// Public keys as one armored block.
-fn armored(keys: &[Key]) -> sequoia_openpgp::Result<String> {
-    let mut block = armor::Writer::new(Vec::new(), armor::Kind::PublicKey)?;
-    for key in keys {
-        key.public().export(&mut block)?;
-    }
-    Ok(String::from_utf8(block.finalize()?)?)
+fn armored(keys: &[Key]) -> Result<String> {
+    let export = || -> sequoia_openpgp::Result<String> {
+        let mut block = armor::Writer::new(Vec::new(), armor::Kind::PublicKey)?;
+        for key in keys {
+            key.public().export(&mut block)?;
+        }
+        Ok(String::from_utf8(block.finalize()?)?)
+    };
+    export().map_err(|error| Error::Signing(format!("cannot export the public keys: {}", error.root_cause())))
 }
 
 /// How signatures and text stand to each other.

@@ -420,6 +420,13 @@ fn content() -> Vec<RestContent> {
         links,
         shows,
     };
+    let mut component = derived(
+        (RELEASE_COMPONENT, "deb_release_component"),
+        ("release_components", "releasecomponent"),
+        &["distribution", "component", "plain_component"],
+        &[],
+    );
+    (component.upload, component.rest.fields) = (true, Some(RestFields::of::<ComponentFields>()));
     vec![
         kept((PACKAGE, "deb_package"), ("packages", "package"), &PACKAGE_NAMES),
         kept(
@@ -437,20 +444,7 @@ fn content() -> Vec<RestContent> {
         ),
         kept((GENERIC, "deb_generic_content"), ("generic_contents", "genericcontent"), &[]),
         derived((RELEASE, "deb_release"), ("releases", "release"), &RELEASE_NAMES, &[]),
-        RestContent {
-            upload: true,
-            rest: RestType {
-                path: "release_components",
-                model: "releasecomponent",
-                fields: Some(RestFields::of::<ComponentFields>()),
-            },
-            ..derived(
-                (RELEASE_COMPONENT, "deb_release_component"),
-                ("release_components", "releasecomponent"),
-                &["distribution", "component", "plain_component"],
-                &[],
-            )
-        },
+        component,
         derived(
             (RELEASE_ARCHITECTURE, "deb_release_architecture"),
             ("release_architectures", "releasearchitecture"),

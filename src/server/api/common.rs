@@ -138,8 +138,7 @@ pub(super) fn label_endpoints(
 }
 
 async fn labeled(api: &Api, call: &Call) -> Result<(Resource, BTreeMap<String, String>), Failure> {
-    let entity = call.path.trim_end_matches('/').rsplit_once('/').map_or("", |(entity, _)| entity);
-    let resource = call.addresses.resource(&format!("{entity}/")).ok_or_else(Failure::not_found)?;
+    let resource = call.addresses.resource(&call.acted_on()).ok_or_else(Failure::not_found)?;
     if !exists(api, &resource).await? {
         return Err(Failure::not_found());
     }

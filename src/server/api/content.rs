@@ -224,7 +224,7 @@ async fn show_all(api: &Api, kind: &Kind, ids: &[Id], labels: &Labels) -> Result
         shown.extend(common::object(json!({
             // Something of several files has no one artifact.
             "artifact": artifact.filter(|_| !kind.rest.several).map(href),
-            "relative_path": detail.files.first().map(|file| file.path.clone()),
+            "relative_path": file.map(|file| file.path.clone()),
             "sha256": file.map(|file| file.sha256),
             "md5": artifact.map(|digests| digests.md5),
             "pulp_labels": labels.of(&resource),

@@ -102,20 +102,30 @@ async fn of_version(
     Ok(found)
 }
 
-/// What was made by itself and what that follows from, by key.
-async fn made(api: &Api, kind: &Kind) -> Result<BTreeMap<String, (Derived, UnitDetail)>, Failure> {
-    if !kind.rest.upload {
-        return Ok(BTreeMap::new());
-    }
+/// What was made by itself, of these units, each with the unit.
+async fn made(api: &Api, kind: &Kind, units: &[Id]) -> Result<Vec<(Derived, UnitDetail)>, Failure> {
     let plugin = api.engine.registry().get(kind.plugin)?;
-    let ids = api.engine.unit_ids(kind.rest.content_type, None).await?;
-    let details = api.engine.unit_details(&ids).await?.into_iter();
-    let follows = details.flat_map(|detail| {
+    let details = api.engine.unit_details(units).await?.into_iter();
+    let own = |detail: UnitDetail| {
         let place = plugin.place(&detail.unit, &detail.files);
-        let derived = plugin.derived(&place, &detail.unit.key).into_iter();
-        derived.map(move |derived| (derived.key.clone(), (derived, detail.clone())))
-    });
-    Ok(follows.filter(|(_, (derived, _))| derived.content_type == kind.rest.content_type).collect())
+        let mut derived = plugin.derived(&place, &detail.unit.key).into_iter();
+        Some((derived.find(|derived| derived.content_type == kind.rest.content_type)?, detail))
+    };
+    Ok(details.filter_map(own).collect())
+}
+
+async fn all_made(api: &Api, kind: &Kind) -> Result<Vec<(Derived, UnitDetail)>, Failure> {
+    if !kind.rest.upload {
+        return Ok(Vec::new());
+    }
+    let units = api.engine.unit_ids(kind.rest.content_type, None).await?;
+    made(api, kind, &units).await
+}
+
+/// Whether this is the address of something derived.
+fn is_at(api: &Api, address: &str, derived: &Derived) -> bool {
+    let (href, prn) = api.addresses.derived(derived.content_type, &derived.key);
+    address == href || address == prn
 }
 
 /// The row of the unit that such an address stands for, if it was made by itself.
@@ -125,12 +135,9 @@ pub(super) async fn unit_named(api: &Api, address: &str) -> Result<Option<Id>, F
         let Some(rest) = rest.content.iter().find(|content| content.content_type == content_type) else {
             continue;
         };
-        for (key, (_, detail)) in made(api, &Kind { plugin, rest: rest.clone() }).await? {
-            let (href, prn) = api.addresses.derived(content_type, &key);
-            if address == href || address == prn {
-                return Ok(Some(detail.unit.id));
-            }
-        }
+        let made = all_made(api, &Kind { plugin, rest: rest.clone() }).await?;
+        let found = made.iter().find(|(derived, _)| is_at(api, address, derived));
+        return Ok(found.map(|(_, detail)| detail.unit.id));
     }
     Ok(None)
 }
@@ -146,22 +153,18 @@ async fn create(api: Arc<Api>, call: Call, kind: Kind) -> Answer {
         Some(fields) => common::options(fields, &call.body, None)?,
         None => Map::new(),
     };
-    let placed =
+    let unit =
         api.engine.make_content(kind.plugin, kind.rest.content_type, options, repository.as_ref()).await?;
-    let plugin = api.engine.registry().get(kind.plugin)?;
-    let mut derived = plugin.derived(&placed.place, &placed.unit.key).into_iter();
-    let own = derived.find(|derived| derived.content_type == kind.rest.content_type);
-    let own = own.ok_or_else(|| Error::Internal("nothing follows from what was made".into()))?;
-    let found = made(&api, &kind).await?.remove(&own.key);
+    let found = made(&api, &kind, &[unit]).await?.pop();
     let (derived, detail) = found.ok_or_else(|| Error::Internal("what was made cannot be found".into()))?;
-    Ok(Reply::created(show(&api, detail.created, &derived, detail.unit.id)))
+    Ok(Reply::created(show(&api, detail.created, &derived, unit)))
 }
 
 async fn all(api: &Api, call: &Call, kind: &Kind) -> Result<Vec<Value>, Failure> {
     let mut shown = BTreeMap::new();
     if call.parameter("repository_version").is_none() {
-        for (key, (derived, detail)) in made(api, kind).await? {
-            shown.insert(key, show(api, detail.created, &derived, detail.unit.id));
+        for (derived, detail) in all_made(api, kind).await? {
+            shown.insert(derived.key.clone(), show(api, detail.created, &derived, detail.unit.id));
         }
     }
     let versions = match call.parameter("repository_version") {
@@ -220,11 +223,8 @@ pub(super) async fn units_at(api: &Api, version: (Id, i64), address: &str) -> Re
     let mut units = HashSet::new();
     for (place, unit, key) in api.engine.placed_keys(version.0, version.1).await? {
         let derived = plugins.iter().flat_map(|plugin| plugin.derived(&place, &key));
-        let here = derived.filter(|derived| derived.content_type == content_type).any(|derived| {
-            let (href, prn) = api.addresses.derived(derived.content_type, &derived.key);
-            address == href || address == prn
-        });
-        if here {
+        let mut here = derived.filter(|derived| derived.content_type == content_type);
+        if here.any(|derived| is_at(api, address, &derived)) {
             units.insert(unit);
         }
     }

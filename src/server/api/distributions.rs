@@ -190,19 +190,13 @@ async fn distribution(api: &Api, address: &str) -> Result<Distribution, Failure>
     all.find(|one| one.id == id && one.plugin == plugin).ok_or_else(Failure::not_found)
 }
 
-/// The distribution that the request is about, without the action at the end of its path.
-async fn acted_on(api: &Api, call: &Call) -> Result<Distribution, Failure> {
-    let address = call.path.trim_end_matches('/').rsplit_once('/').map_or("", |(address, _)| address);
-    distribution(api, &format!("{address}/")).await
-}
-
 fn time(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
     let parsed = text.map(str::parse::<Timestamp>).transpose();
     parsed.map_err(|error| Failure::field(field, error.to_string()))
 }
 
 async fn move_to(api: Arc<Api>, call: Call) -> Answer {
-    let one = acted_on(&api, &call).await?;
+    let one = distribution(&api, &call.acted_on()).await?;
     let to = time("checkpoint", call.body.get("checkpoint").and_then(Value::as_str))?;
     let resource = Resource::Distribution(one.plugin, one.id);
     let resources = vec![exclusive(resource), exclusive(Resource::Distributions)];
@@ -211,7 +205,7 @@ async fn move_to(api: Arc<Api>, call: Call) -> Answer {
 }
 
 async fn pin(api: Arc<Api>, call: Call) -> Answer {
-    let one = acted_on(&api, &call).await?;
+    let one = distribution(&api, &call.acted_on()).await?;
     let time = time("time", call.parameter("time"))?;
     let text = api.engine.pin(&one.name, time, &call.origin).await?;
     Ok(Reply::ok(json!({"text": text})))

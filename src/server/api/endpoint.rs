@@ -155,6 +155,12 @@ impl Call {
         }
     }
 
+    /// The address of what an action is about: the path without the action at its end.
+    pub(super) fn acted_on(&self) -> String {
+        let entity = self.path.trim_end_matches('/').rsplit_once('/').map_or("", |(entity, _)| entity);
+        format!("{entity}/")
+    }
+
     /// Takes a parameter of the query out of its place among the filters.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

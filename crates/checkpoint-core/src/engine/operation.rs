@@ -256,8 +256,8 @@ impl Engine {
             Operation::CreateDistribution(state) => self.create_distribution_as_task(state).await,
             Operation::UpdateDistribution(state) => self.update_distribution_as_task(state).await,
             Operation::MoveDistribution { name, to } => {
-                let publication = self.move_distribution(&name, to).await?;
-                Ok(vec![self.address_of(publication).await?])
+                let plugin = self.distribution(&name).await?.plugin;
+                Ok(vec![self.address_of(plugin, &self.move_distribution(&name, to).await?)?])
             }
             Operation::CommitUpload { upload, sha256 } => {
                 Ok(vec![Resource::Artifact(self.commit_upload(upload, &sha256).await?.sha256)])
@@ -300,15 +300,14 @@ impl Engine {
         request: PublishRequest,
         progress: &dyn Progress,
     ) -> Result<Resource> {
-        let publication = self.publish(repository, request, progress).await?;
-        self.address_of(publication).await
+        let plugin = self.repository(repository).await?.plugin;
+        self.address_of(plugin, &self.publish(repository, request, progress).await?)
     }
 
-    async fn address_of(&self, publication: Publication) -> Result<Resource> {
-        let (repository, _) = self.publication_by_id(publication.id).await?;
-        let rest = self.registry.get(&repository.plugin)?.declaration().rest;
+    fn address_of(&self, plugin: String, publication: &Publication) -> Result<Resource> {
+        let rest = self.registry.get(&plugin)?.declaration().rest;
         let kind = rest.kind_of(&publication.options).to_owned();
-        Ok(Resource::Publication(repository.plugin, kind, publication.id))
+        Ok(Resource::Publication(plugin, kind, publication.id))
     }
 
     /// The version that a task has made, if there is a new one, and the publication that follows from it.

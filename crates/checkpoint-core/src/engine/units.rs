@@ -139,22 +139,21 @@ impl Engine {
         Ok(Resource::Content(content_type, id))
     }
 
-    /// Makes a content unit that has no file; with a repository, its next version has it.
+    /// Makes a content unit that has no file; with a repository, its next version has it. Gives its row.
     pub async fn make_content(
         &self,
         plugin: &str,
         content_type: &str,
         options: Map<String, Value>,
         repository: Option<&Repository>,
-    ) -> Result<Placed<NewUnit>> {
+    ) -> Result<Id> {
         let plugin = self.registry.get(plugin)?;
         let placed = plugin.make(content_type, &Value::Object(options))?;
-        self.record_unit(&placed.unit, &[], &plugin.declaration().unserved()).await?;
+        let id = self.record_unit(&placed.unit, &[], &plugin.declaration().unserved()).await?;
         if let Some(repository) = repository {
-            let units = vec![placed.clone()];
-            self.modify(repository, Modification { units, ..Modification::default() }).await?;
+            self.modify(repository, Modification { units: vec![placed], ..Modification::default() }).await?;
         }
-        Ok(placed)
+        Ok(id)
     }
 
     async fn record_unit(&self, unit: &NewUnit, artifacts: &[Digests], unserved: &[&str]) -> Result<Id> {

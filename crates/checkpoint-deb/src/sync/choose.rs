@@ -61,8 +61,8 @@ impl Forms {
 #[derive(Default)]
 pub(super) struct Part {
     pub(super) indices: Vec<Index>,
-    /// Indices whose packages stand in others, too. They matter to clients that take whatever Release lists, as debmirror
-    /// does.
+    /// Indices whose packages stand in others, too, and the `Release` beside each index. They matter to clients that take
+    /// whatever Release lists, as debmirror does.
     pub(super) unread: Vec<Forms>,
     pub(super) files: Vec<Forms>,
     /// Lists of the checksums of installer images, by the directory that they are about.
@@ -98,6 +98,8 @@ pub(super) fn choose(release: &Release, options: &RemoteOptions, suite: &SuiteNa
         match wanted {
             Wanted::Index(lists, architecture) => part.indices.push(Index { lists, architecture, forms }),
             Wanted::Unread => part.unread.push(forms),
+            // It is about the index beside it, and as little of use where that is made anew.
+            Wanted::File if forms.stem.ends_with("/Release") => part.unread.push(forms),
             Wanted::File => part.files.push(forms),
             Wanted::Images => part.images.push(forms),
         }

@@ -52,10 +52,7 @@ impl Extras<'_> {
         let mut units = Vec::new();
         let unread = part.unread.iter().map(|forms| (PACKAGE_INDEX, forms));
         let images = part.images.iter().map(|forms| (INSTALLER_FILE_INDEX, forms));
-        let other = part.files.iter().map(|forms| match forms.stem.ends_with("/Release") {
-            true => (PACKAGE_INDEX, forms),
-            false => (GENERIC, forms),
-        });
+        let other = part.files.iter().map(|forms| (GENERIC, forms));
         for (content_type, forms) in unread.chain(images).chain(other) {
             let files = self.hold_forms(job, forms).await?;
             if files.iter().any(|listed| listed.held) {
